@@ -1,0 +1,2 @@
+//! The command line: a local platform, training runs, their reports.
+fn main() {}

@@ -1,0 +1,2 @@
+//! emnist-setup.
+fn main() {}

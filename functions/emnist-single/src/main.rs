@@ -1,0 +1,2 @@
+//! emnist-single.
+fn main() {}

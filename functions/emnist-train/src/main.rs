@@ -1,0 +1,2 @@
+//! emnist-train.
+fn main() {}

@@ -1,0 +1,1 @@
+//! A local, OpenFaaS-compatible gateway: one process per replica, no containers.

@@ -1,0 +1,1 @@
+//! Starts a private redis-server, waits until it answers, stops it again.

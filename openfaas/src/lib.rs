@@ -1,0 +1,1 @@
+//! OpenFaaS's REST API as types, a client for it, and stack.yml.

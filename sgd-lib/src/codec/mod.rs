@@ -1,0 +1,1 @@
+//! How a parameter delta becomes bytes and comes back.

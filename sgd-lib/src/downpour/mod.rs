@@ -1,0 +1,1 @@
+//! Downpour SGD: the parameter log, leases, the worker loop, evaluation.

@@ -1,0 +1,1 @@
+//! Dense products, activation and softmax: the arithmetic, and the only unsafe code.

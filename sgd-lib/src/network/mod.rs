@@ -1,0 +1,5 @@
+//! Layers, parameters, forward and backward.
+
+mod architecture;
+
+pub use architecture::{Architecture, ArchitectureError, Layer};

@@ -1,0 +1,134 @@
+//! Typed values in a store, with a version each: what `#[stateful]` expands to.
+//!
+//! A value is a serde type in bincode under one key. A get returns value and version;
+//! a put is a compare-and-set on that version, so two writers can't lose an update.
+
+use std::time::Duration;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::store::{Store, StoreError};
+
+/// No typed value is larger than this; parameters and data travel as blobs.
+pub const MAX_VALUE_BYTES: usize = 1 << 20;
+
+/// Why a typed value could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The store itself failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What stands under the key is no value of the wanted type.
+    #[error("{key}: {bytes} bytes that are no {wanted}: {reason}")]
+    Decode {
+        /// The key.
+        key: String,
+        /// How many bytes stand there.
+        bytes: usize,
+        /// The Rust type that was wanted.
+        wanted: &'static str,
+        /// What the decoder said.
+        reason: String,
+    },
+    /// The value can't be encoded.
+    #[error("{key}: a {found} does not encode: {reason}")]
+    Encode {
+        /// The key.
+        key: String,
+        /// The Rust type that was given.
+        found: &'static str,
+        /// What the encoder said.
+        reason: String,
+    },
+    /// Nothing stands under the key and no default was asked for.
+    #[error("{key}: nothing is stored there")]
+    Missing {
+        /// The key.
+        key: String,
+    },
+    /// Somebody else wrote since the value was read.
+    #[error("{key}: changed by somebody else since version {expected}")]
+    Conflict {
+        /// The key.
+        key: String,
+        /// The version that the writer had read; 0 for a key that did not exist.
+        expected: u64,
+    },
+}
+
+/// A value and the version it was read at; version 0 means that the key did not exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Versioned<T> {
+    /// The value.
+    pub value: T,
+    /// Grows by one with each put.
+    pub version: u64,
+}
+
+fn config() -> impl bincode::config::Config {
+    bincode::config::standard().with_limit::<MAX_VALUE_BYTES>()
+}
+
+/// Encodes a small control record.
+///
+/// # Errors
+/// The value does not encode, or to more than [`MAX_VALUE_BYTES`].
+pub fn encode<T: Serialize>(key: &str, value: &T) -> Result<Vec<u8>, StateError> {
+    let failed = |reason: String| StateError::Encode {
+        key: key.to_owned(),
+        found: std::any::type_name::<T>(),
+        reason,
+    };
+    let bytes = bincode::serde::encode_to_vec(value, bincode::config::standard())
+        .map_err(|error| failed(error.to_string()))?;
+    if bytes.len() > MAX_VALUE_BYTES {
+        return Err(failed(format!("{} bytes; at most {MAX_VALUE_BYTES} are allowed", bytes.len())));
+    }
+    Ok(bytes)
+}
+
+/// Decodes a small control record; bytes left over are an error.
+///
+/// # Errors
+/// The bytes are no `T`, or there are more of them than one `T` needs.
+pub fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, StateError> {
+    let failed = |reason: String| StateError::Decode {
+        key: key.to_owned(),
+        bytes: bytes.len(),
+        wanted: std::any::type_name::<T>(),
+        reason,
+    };
+    let (value, used) =
+        bincode::serde::decode_from_slice(bytes, config()).map_err(|error| failed(error.to_string()))?;
+    if used != bytes.len() {
+        return Err(failed(format!("{} bytes are left over", bytes.len() - used)));
+    }
+    Ok(value)
+}
+
+/// Reads the value under `key`, if there is one.
+///
+/// # Errors
+/// The store fails, or what stands there is no `T`.
+pub fn get<T: DeserializeOwned>(store: &dyn Store, key: &str) -> Result<Option<Versioned<T>>, StateError> {
+    let Some(found) = store.read(key)? else { return Ok(None) };
+    Ok(Some(Versioned { value: decode(key, &found.value)?, version: found.version }))
+}
+
+/// Writes `value` under `key` if the key still is at version `expected` (0: does not exist yet);
+/// the key expires after `ttl`, where one is given. Returns the new version.
+///
+/// # Errors
+/// The store fails, the value does not encode, or [`StateError::Conflict`]: somebody wrote in between.
+pub fn put<T: Serialize>(
+    store: &dyn Store,
+    key: &str,
+    value: &T,
+    expected: u64,
+    ttl: Option<Duration>,
+) -> Result<u64, StateError> {
+    let bytes = encode(key, value)?;
+    store
+        .write(key, &bytes, expected, ttl)?
+        .ok_or_else(|| StateError::Conflict { key: key.to_owned(), expected })
+}

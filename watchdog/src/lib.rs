@@ -1,0 +1,1 @@
+//! The HTTP server inside every function: OpenFaaS's contract, limits, metrics, drain.
