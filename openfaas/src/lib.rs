@@ -1,1 +1,3 @@
-//! OpenFaaS's REST API as types, a client for it, and stack.yml.
+//! OpenFaaS's REST API as types, a client for it, and `stack.yml`.
+
+pub mod types;
