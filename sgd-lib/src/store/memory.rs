@@ -268,6 +268,10 @@ impl Store for MemoryStore {
         Ok(inner.state(run).claim(request))
     }
 
+    fn streams(&self, run: &RunKeys) -> Result<u32, StoreError> {
+        Ok(u32::try_from(self.inner().state(run).logs.len()).unwrap_or(u32::MAX))
+    }
+
     fn release(&self, run: &RunKeys, lease: &Lease) -> Result<(), StoreError> {
         let mut inner = self.inner();
         let leases = &mut inner.state(run).leases;
@@ -343,6 +347,11 @@ impl Store for MemoryStore {
         }
         locks.insert(name.to_owned(), Expiring::new(holder.to_owned(), Some(ttl)));
         Ok(true)
+    }
+
+    fn unlock(&self, run: &RunKeys, name: &str, holder: &str) -> Result<(), StoreError> {
+        self.inner().state(run).locks.retain(|lock, held| lock != name || held.value != holder);
+        Ok(())
     }
 
     fn events(

@@ -85,6 +85,9 @@ pub trait Store: Send + Sync {
     /// Takes the lease of a worker and fences its stream, in one step.
     fn claim(&self, run: &RunKeys, request: &ClaimRequest) -> Result<Claim, StoreError>;
 
+    /// How many workers ever took a lease.
+    fn streams(&self, run: &RunKeys) -> Result<u32, StoreError>;
+
     /// Gives a lease back, if it still is ours.
     fn release(&self, run: &RunKeys, lease: &Lease) -> Result<(), StoreError>;
 
@@ -106,6 +109,9 @@ pub trait Store: Send + Sync {
 
     /// Takes a lock that expires by itself. Returns whether it was free.
     fn lock(&self, run: &RunKeys, name: &str, holder: &str, ttl: Duration) -> Result<bool, StoreError>;
+
+    /// Gives a lock back, if it still is `holder`'s.
+    fn unlock(&self, run: &RunKeys, name: &str, holder: &str) -> Result<(), StoreError>;
 
     /// Events after the one with the id `after` (`0` for all), waiting up to `wait` for the first.
     fn events(

@@ -207,6 +207,11 @@ impl Store for RedisStore {
         parse::claim(run, request, reply)
     }
 
+    fn streams(&self, run: &RunKeys) -> Result<u32, StoreError> {
+        let reply = self.call("SCARD", cmd("SCARD").arg(run.streams()))?;
+        Ok(u32::try_from(integer(&run.streams(), &reply)?).unwrap_or(u32::MAX))
+    }
+
     fn release(&self, run: &RunKeys, lease: &Lease) -> Result<(), StoreError> {
         let call = scripts::RELEASE.key(&run.lease(lease.worker)).arg(lease.value());
         self.eval("releasing a lease", call).map(drop)
@@ -274,6 +279,11 @@ impl Store for RedisStore {
         let mut set = cmd("SET");
         set.arg(run.lock(name)).arg(holder).arg("NX").arg("PX").arg(millis(ttl));
         Ok(self.call("SET", &set)? != Value::Nil)
+    }
+
+    fn unlock(&self, run: &RunKeys, name: &str, holder: &str) -> Result<(), StoreError> {
+        let call = scripts::RELEASE.key(&run.lock(name)).arg(holder);
+        self.eval("releasing a lock", call).map(drop)
     }
 
     fn events(
