@@ -1,5 +1,7 @@
 //! Stack files, as faas-cli reads them.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may stop at the first surprise")]
+
 use openfaas::stack::{MAX_FILE, Stack, StackError};
 use openfaas::types::Resources;
 use proptest::prelude::*;
