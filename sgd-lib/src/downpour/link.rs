@@ -291,7 +291,7 @@ impl FarEnd {
             let snapshot = Snapshot {
                 version: version + 1,
                 vector: self.vector.clone(),
-                parameters: codec::pack(parameters),
+                parameters: codec::blob::pack(parameters),
             };
             if self.store.write_snapshot(&self.run, &snapshot)? {
                 self.snapshot_version = snapshot.version;

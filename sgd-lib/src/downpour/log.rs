@@ -82,7 +82,7 @@ impl Folded {
         let none = || LogError::NoSnapshot { run: run.run().to_owned() };
         let snapshot = store.snapshot(run)?.ok_or_else(none)?;
         let count = rows.iter().map(|(rows, length)| rows * length).sum();
-        let parameters = codec::unpack(&snapshot.parameters, count)?;
+        let parameters = codec::blob::unpack(&snapshot.parameters, count)?;
         Ok(Self { parameters, vector: snapshot.vector, snapshot_version: snapshot.version })
     }
 
@@ -124,7 +124,7 @@ impl Folded {
         Snapshot {
             version: version + 1,
             vector: self.vector.clone(),
-            parameters: codec::pack(&self.parameters),
+            parameters: codec::blob::pack(&self.parameters),
         }
     }
 }

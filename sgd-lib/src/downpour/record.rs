@@ -92,7 +92,7 @@ impl Model {
         let mut blob = MAGIC.to_vec();
         blob.push(u8::try_from(header.len()).unwrap_or(u8::MAX));
         blob.extend(header);
-        blob.extend(codec::pack(&self.parameters));
+        blob.extend(codec::blob::pack(&self.parameters));
         Ok(store.create_blob(&key, &blob, RUN_TTL)?)
     }
 
@@ -113,6 +113,6 @@ impl Model {
             correct: usize::try_from(header.correct).map_err(|_| torn())?,
             loss_sum: header.loss_sum,
         };
-        Ok(Some(Self { evaluation, parameters: codec::unpack(parameters, parameter_count)? }))
+        Ok(Some(Self { evaluation, parameters: codec::blob::unpack(parameters, parameter_count)? }))
     }
 }

@@ -144,7 +144,7 @@ impl Run {
         config.validate()?;
         let parameters = config.architecture.initial_parameters(config.seed);
         let snapshot =
-            Snapshot { version: 1, vector: Vector::new(), parameters: codec::pack(&parameters) };
+            Snapshot { version: 1, vector: Vector::new(), parameters: codec::blob::pack(&parameters) };
         if !store.write_snapshot(keys, &snapshot)? {
             return Err(RunError::Exists { run: keys.run().to_owned() });
         }

@@ -25,6 +25,6 @@ pub struct Snapshot {
     pub version: u64,
     /// How far it goes.
     pub vector: Vector,
-    /// The parameters, packed by [`crate::codec::pack`].
+    /// The parameters, packed by [`crate::codec::blob::pack`].
     pub parameters: Vec<u8>,
 }
