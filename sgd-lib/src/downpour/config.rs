@@ -5,8 +5,8 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::Codec;
-use crate::dataset::Transpose;
-use crate::network::Architecture;
+use crate::dataset::{Dataset, Transpose};
+use crate::network::{Architecture, ArchitectureError};
 use crate::optimizer::{LearningRateSchedule, OptimizerKind};
 
 /// How the pushes of M workers are put together.
@@ -111,6 +111,36 @@ pub struct ConfigError {
 }
 
 impl RunConfig {
+    /// The defaults, for a data set: 784-100-47 on EMNIST ByMerge.
+    ///
+    /// # Errors
+    /// The data have images of no pixels, or no classes.
+    pub fn for_data(data: &Dataset) -> Result<Self, ArchitectureError> {
+        Ok(Self {
+            data: DataRef {
+                name: data.name().to_owned(),
+                folder: None,
+                transpose: Transpose::Auto,
+                digest: data.digest(),
+            },
+            architecture: Architecture::new(data.pixels(), &[100], data.classes())?,
+            workers: 2,
+            batch_size: 32,
+            n_fetch: 10,
+            n_push: 10,
+            learning_rate: 0.5,
+            schedule: LearningRateSchedule::Constant,
+            epochs: 55,
+            target_accuracy: None,
+            dropout: 0.2,
+            optimizer: OptimizerKind::Sgd,
+            combine: Combine::Mean,
+            codec: Codec::Int8,
+            seed: 1,
+            train_type: 3,
+        })
+    }
+
     /// Checks every field's range.
     ///
     /// # Errors

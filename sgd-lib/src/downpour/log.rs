@@ -20,7 +20,9 @@ pub enum LogError {
     #[error("a payload in the store: {0}")]
     Codec(#[from] CodecError),
     /// There are no parameters.
-    #[error("run {run}: no snapshot of the parameters is stored; was the run deleted, or has the store lost its data?")]
+    #[error(
+        "run {run}: no snapshot of the parameters is stored; was the run deleted, or has the store lost its data?"
+    )]
     NoSnapshot {
         /// The run.
         run: String,

@@ -30,5 +30,5 @@ pub use config::{Combine, ConfigError, DataRef, RunConfig};
 pub use event::Event;
 pub use log::{Folded, LogError};
 pub use record::{Model, WorkerRecord};
-pub use run::{Run, RunError, RunStatus, StopReason};
+pub use run::{Run, RunError, RunStatus, StopReason, fresh_name};
 pub use worker::{Departure, Identity, Surroundings, Worker, WorkerError};

@@ -11,9 +11,7 @@ use super::record::{Model, WorkerRecord};
 use crate::codec;
 use crate::network::Evaluation;
 use crate::state::{self, StateError};
-use crate::store::{
-    Claim, ClaimRequest, Control, RunIdError, RunKeys, Snapshot, Store, StoreError, Vector,
-};
+use crate::store::{Claim, ClaimRequest, Control, RunIdError, RunKeys, Snapshot, Store, StoreError, Vector};
 
 /// Why a run is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,13 +13,13 @@ use super::link::{FarEnd, Link};
 use super::log::{Folded, LogError};
 use super::record::{Model, WorkerRecord};
 use super::replica::Replica;
-use super::run::StopReason;
+use super::run::{Run, StopReason};
 use crate::codec::CodecError;
 use crate::dataset::{EpochOrder, Split};
 use crate::network::{Backprop, DropoutKey, Minibatch};
 use crate::optimizer::Optimizer;
 use crate::state;
-use crate::store::{Lease, Position, Progress, RUN_TTL, RunKeys, Store, StoreError, Vector};
+use crate::store::{Lease, Position, Progress, RUN_TTL, RunKeys, Store, StoreError};
 
 /// How long a worker waits for setup to say how many workers there are.
 const START_PATIENCE: Duration = Duration::from_secs(15);
@@ -142,11 +142,8 @@ impl<'a> Worker<'a> {
     ///
     /// # Errors
     /// The store fails, or the data are not those that the run was set up for.
-    #[expect(clippy::too_many_arguments, reason = "each is a part of the worker; built once, in one place")]
     pub fn new(
-        store: Arc<dyn Store>,
-        run: &RunKeys,
-        config: &RunConfig,
+        run: &Run,
         lease: Lease,
         resumed: bool,
         identity: &Identity,
@@ -154,15 +151,16 @@ impl<'a> Worker<'a> {
         test: Split<'a>,
         surroundings: &'a dyn Surroundings,
     ) -> Result<Self, WorkerError> {
+        let (store, keys, config) = (run.store(), run.keys(), run.config());
         check_data(config, train, test)?;
         let clock = (store.now_ms()?, Instant::now());
-        let workers = wait_for_start(&*store, run)?;
+        let workers = wait_for_start(&**store, keys)?;
         let rows = config.architecture.rows();
-        let folded = Folded::load(&*store, run, &rows)?;
+        let folded = Folded::load(&**store, keys, &rows)?;
         let progress = folded.vector.get(&lease.worker).map(|mark| mark.progress).unwrap_or_default();
-        let (record, record_version) = read_record(&*store, run, &lease, identity, resumed)?;
+        let (record, record_version) = read_record(&**store, keys, &lease, identity, resumed)?;
         let parameters = config.architecture.parameter_count();
-        let link = Link::start(far_end(&store, run, config, &lease, workers, &folded.vector, &folded))?;
+        let link = Link::start(far_end(run, &lease, workers, &folded))?;
         Ok(Self {
             link,
             replica: Replica::new(folded.parameters, config.codec, &rows),
@@ -171,8 +169,8 @@ impl<'a> Worker<'a> {
             evaluator: Evaluator::new(&config.architecture, test),
             order: EpochOrder::new(train.len()),
             gradient: vec![0.0; parameters],
-            store,
-            run: run.clone(),
+            store: store.clone(),
+            run: keys.clone(),
             config: config.clone(),
             lease,
             surroundings,
@@ -356,24 +354,16 @@ fn wait_for_start(store: &dyn Store, run: &RunKeys) -> Result<u32, StoreError> {
     store.fix_workers(run, streams.max(1))
 }
 
-fn far_end(
-    store: &Arc<dyn Store>,
-    run: &RunKeys,
-    config: &RunConfig,
-    lease: &Lease,
-    workers: u32,
-    vector: &Vector,
-    folded: &Folded,
-) -> FarEnd {
+fn far_end(run: &Run, lease: &Lease, workers: u32, folded: &Folded) -> FarEnd {
     FarEnd {
-        store: store.clone(),
-        run: run.clone(),
+        store: run.store().clone(),
+        run: run.keys().clone(),
         lease: lease.clone(),
-        rows: config.architecture.rows(),
-        vector: vector.clone(),
+        rows: run.config().architecture.rows(),
+        vector: folded.vector.clone(),
         snapshot_version: folded.snapshot_version,
         workers,
-        epochs: config.epochs,
+        epochs: run.config().epochs,
         log_bytes: 0,
         watched: Instant::now(),
     }

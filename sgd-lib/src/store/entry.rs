@@ -30,9 +30,9 @@ impl FromStr for EntryId {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parsed = text.split_once('-').and_then(|(token, seq)| {
-            Some(Self { token: token.parse().ok()?, seq: seq.parse().ok()? })
-        });
+        let parsed = text
+            .split_once('-')
+            .and_then(|(token, seq)| Some(Self { token: token.parse().ok()?, seq: seq.parse().ok()? }));
         parsed.ok_or_else(|| format!("{text:?} is no entry id; wanted is <token>-<seq>"))
     }
 }

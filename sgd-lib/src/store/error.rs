@@ -5,7 +5,9 @@
 #[non_exhaustive]
 pub enum StoreError {
     /// The address is none.
-    #[error("store_url {url:?}: {reason}; wanted is redis://[:password@]host[:port][/db] or redis+unix:///path")]
+    #[error(
+        "store_url {url:?}: {reason}; wanted is redis://[:password@]host[:port][/db] or redis+unix:///path"
+    )]
     Address {
         /// The address, without its password.
         url: String,

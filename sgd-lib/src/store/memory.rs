@@ -5,8 +5,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{
-    Claim, ClaimRequest, Control, Entry, EntryId, EntryKind, Exchange, Exchanged, Lease, PushOutcome, RunKeys,
-    Snapshot, Store, StoreError, Vector, Versioned,
+    Claim, ClaimRequest, Control, Entry, EntryId, EntryKind, Exchange, Exchanged, Lease, PushOutcome,
+    RunKeys, Snapshot, Store, StoreError, Vector, Versioned,
 };
 
 /// A store that lives and dies with the process.
@@ -125,14 +125,8 @@ impl RunState {
         let prev = log.last;
         let token = now_ms.max(prev.token + 1);
         let id = EntryId { token, seq: 0 };
-        let fence = Entry {
-            id,
-            prev,
-            kind: EntryKind::Fence,
-            progress: None,
-            seen: Vec::new(),
-            payload: Vec::new(),
-        };
+        let fence =
+            Entry { id, prev, kind: EntryKind::Fence, progress: None, seen: Vec::new(), payload: Vec::new() };
         log.entries.push(fence);
         log.last = id;
         let lease = Lease { worker, holder: request.holder.clone(), token, ttl: request.ttl };

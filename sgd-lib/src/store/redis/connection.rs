@@ -30,10 +30,8 @@ pub(super) struct Pool {
 
 impl Pool {
     pub(super) fn new(url: &str, patience: Duration) -> Result<Self, StoreError> {
-        let failed = |error: RedisError| StoreError::Address {
-            url: without_password(url),
-            reason: error.to_string(),
-        };
+        let failed =
+            |error: RedisError| StoreError::Address { url: without_password(url), reason: error.to_string() };
         let info = url.into_connection_info().map_err(failed)?;
         let address = match info.addr() {
             ConnectionAddr::Tcp(host, port) => format!("{host}:{port}"),

@@ -165,7 +165,8 @@ pub(super) fn entry(key: &str, (id, fields): RawEntry) -> Result<Entry, StoreErr
         match name.as_str() {
             "prev" => entry.prev = entry_id(key, &utf8())?,
             "kind" => {
-                entry.kind = utf8().parse().map_err(|error: String| corrupt(key, error, "a kind of entry"))?;
+                entry.kind =
+                    utf8().parse().map_err(|error: String| corrupt(key, error, "a kind of entry"))?;
             }
             "meta" => {
                 let meta: EntryMeta = state::decode(key, &value)
