@@ -133,7 +133,7 @@ proptest! {
     ) {
         let mut payload = encode(codec, &delta).0;
         let index = at.index(payload.len());
-        payload[index] ^= 1 << bit;
+        payload[index] ^= 1u8 << bit;
         refused(&payload);
     }
 

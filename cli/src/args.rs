@@ -1,0 +1,42 @@
+//! The arguments: what every command shares, and the commands.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands;
+
+/// Trains neural networks on serverless functions that keep all their state in Redis.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  downpour data get emnist-bymerge       download EMNIST ByMerge
+  downpour data info ./my-data           what is in a folder
+
+Exit codes: 0 done, 1 failed, 2 bad arguments.";
+
+/// What every command takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Global {
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// The folder of runs, downloads, the private Redis and the local gateway
+    /// [default: $XDG_STATE_HOME/downpour or ~/.local/state/downpour]
+    #[arg(long, global = true, value_name = "DIR", env = "DOWNPOUR_STATE")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Data(commands::data::Args),
+}

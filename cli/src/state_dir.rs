@@ -1,0 +1,78 @@
+//! The state folder: what stays on this machine between two commands.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The state folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StateDir(PathBuf);
+
+impl StateDir {
+    /// The folder given (by `--state-dir` or `DOWNPOUR_STATE`), or this user's own. Nothing is created.
+    pub(crate) fn locate(given: Option<&Path>) -> Result<Self> {
+        Self::choose(given, env::var_os("XDG_STATE_HOME"), env::var_os("HOME"))
+    }
+
+    fn choose(
+        given: Option<&Path>,
+        xdg_state_home: Option<OsString>,
+        home: Option<OsString>,
+    ) -> Result<Self> {
+        // An empty or relative $XDG_STATE_HOME counts as unset, as its specification says.
+        let absolute = |value: OsString| Some(PathBuf::from(value)).filter(|path| path.is_absolute());
+        if let Some(given) = given {
+            let path = std::path::absolute(given)
+                .with_context(|| format!("the state folder {:?} has no absolute path", given.display()))?;
+            Ok(Self(path))
+        } else if let Some(state) = xdg_state_home.and_then(absolute) {
+            Ok(Self(state.join("downpour")))
+        } else if let Some(home) = home.and_then(absolute) {
+            Ok(Self(home.join(".local/state/downpour")))
+        } else {
+            bail!("no state folder: HOME is not set; give one with --state-dir DIR or DOWNPOUR_STATE")
+        }
+    }
+
+    /// The folder of downloaded data sets; one folder a name.
+    pub(crate) fn datasets(&self) -> PathBuf {
+        self.0.join("data")
+    }
+
+    /// A folder in the state folder, created where missing and readable by this user only.
+    pub(crate) fn create(&self, dir: &Path) -> Result<()> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .with_context(|| format!("can't create {}", dir.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(given: Option<&str>, xdg: Option<&str>, home: Option<&str>) -> Result<StateDir> {
+        StateDir::choose(given.map(Path::new), xdg.map(OsString::from), home.map(OsString::from))
+    }
+
+    #[test]
+    fn the_given_folder_wins_then_xdg_then_home() {
+        let path = |dir: Result<StateDir>| dir.unwrap().0;
+        assert_eq!(path(chosen(Some("/a"), Some("/b"), Some("/c"))), Path::new("/a"));
+        assert_eq!(path(chosen(None, Some("/b"), Some("/c"))), Path::new("/b/downpour"));
+        assert_eq!(path(chosen(None, Some("relative"), Some("/c"))), Path::new("/c/.local/state/downpour"));
+        assert!(path(chosen(Some("here"), None, None)).is_absolute());
+    }
+
+    #[test]
+    fn without_a_home_the_error_says_what_to_set() {
+        let error = chosen(None, Some(""), None).unwrap_err().to_string();
+        assert!(error.contains("--state-dir"), "{error}");
+    }
+}
