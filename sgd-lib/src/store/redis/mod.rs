@@ -271,7 +271,9 @@ impl Store for RedisStore {
         for (worker, mark) in &snapshot.vector {
             trim.cmd("XTRIM").arg(run.log(*worker)).arg("MINID").arg(mark.id.to_string()).ignore();
         }
-        self.pool.run("XTRIM", |connection| trim.exec(connection))?;
+        if !snapshot.vector.is_empty() {
+            self.pool.run("XTRIM", |connection| trim.exec(connection))?;
+        }
         Ok(true)
     }
 
