@@ -287,3 +287,6 @@ fn choose(folder: &Path, prefix: &str, label: &str, group: Group) -> Result<File
     let mapping = Some(folder.join(format!("{prefix}mapping.txt"))).filter(|path| path.is_file());
     Ok(Files::Idx { files, mapping })
 }
+
+#[cfg(test)]
+mod tests;
