@@ -1,6 +1,8 @@
 //! Preparing takes little memory, however large the files are. Alone in its process, as it counts every
 //! allocation.
 
+#![expect(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     io::Write,

@@ -1,5 +1,7 @@
 //! The real files: EMNIST where its slice lies beside the workspace, Debian's Fashion-MNIST everywhere.
 
+#![expect(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+
 use std::path::{Path, PathBuf};
 
 use sgd_lib::dataset::{

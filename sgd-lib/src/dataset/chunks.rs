@@ -131,7 +131,7 @@ pub enum Rebuild {
     /// Nothing: it is in the cache.
     Present(Dataset),
     /// Its chunks.
-    Missing(ChunkWriter),
+    Missing(Box<ChunkWriter>),
 }
 
 /// Rebuilds a prepared file from chunks that arrive one by one, in order.
@@ -164,7 +164,7 @@ impl ChunkWriter {
         let Manifest { name, shape, class_names, digest, .. } = manifest;
         let writer = CacheWriter::create(lock, name, *shape, class_names.clone(), *digest)?;
         let payload = vec![0; CHUNK_BYTES];
-        Ok(Rebuild::Missing(Self { writer, manifest: manifest.clone(), index: 0, payload }))
+        Ok(Rebuild::Missing(Box::new(Self { writer, manifest: manifest.clone(), index: 0, payload })))
     }
 
     /// The index of the chunk that is due.

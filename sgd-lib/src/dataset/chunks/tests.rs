@@ -17,7 +17,7 @@ fn prepared(sample: &Sample) -> (TempDir, Dataset) {
     (folder, dataset)
 }
 
-fn start(cache: &Path, manifest: &Manifest) -> ChunkWriter {
+fn start(cache: &Path, manifest: &Manifest) -> Box<ChunkWriter> {
     match ChunkWriter::start(cache, manifest).unwrap() {
         Rebuild::Missing(writer) => writer,
         Rebuild::Present(dataset) => panic!("{} is there", dataset.name()),
