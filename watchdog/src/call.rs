@@ -9,6 +9,8 @@ use crate::in_flight::InFlight;
 use crate::shutdown::Shutdown;
 
 /// A request whose body has been read to its end.
+///
+/// The handler's future is dropped when `deadline` passes and when the caller closes the connection.
 #[derive(Debug)]
 pub struct Call {
     /// The HTTP method.

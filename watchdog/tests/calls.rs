@@ -1,4 +1,10 @@
 //! What a function sees of a call, and what its caller gets back.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests stop at the first surprise"
+)]
 
 mod common;
 

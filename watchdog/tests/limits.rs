@@ -1,4 +1,10 @@
 //! What a call may cost, and what happens beyond.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests stop at the first surprise"
+)]
 
 mod common;
 
@@ -169,7 +175,8 @@ async fn the_deadline_is_exec_timeout_after_arrival() {
         Answer::Ok(Reply::text(StatusCode::OK, format!("{left:?}")))
     })
     .await;
-    assert_eq!(server.get("/").await.text().await.unwrap(), "Some(3599)");
+    let left = server.get("/").await.text().await.unwrap();
+    assert!(left.starts_with("Some(35"), "about an hour, not {left}");
     let unlimited = Server::start(&[("exec_timeout", "0")], |call: Call| async move {
         Answer::Ok(Reply::text(StatusCode::OK, format!("{:?}", call.deadline)))
     })
@@ -198,7 +205,7 @@ async fn a_caller_that_leaves_cancels_its_call() {
 
 #[tokio::test]
 async fn slow_clients_are_cut() {
-    let server = Server::start(&[("read_timeout", "50ms")], echo).await;
+    let server = Server::start(&[("read_timeout", "200ms")], echo).await;
     for (sent, wanted) in [
         ("", ""),
         ("GET / HTTP/1.1\r\nhost:", ""),

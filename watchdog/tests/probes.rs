@@ -1,4 +1,10 @@
 //! Health, readiness and metrics, as Kubernetes and Prometheus ask for them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests stop at the first surprise"
+)]
 
 mod common;
 
