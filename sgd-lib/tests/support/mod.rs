@@ -34,7 +34,7 @@ pub fn stores() -> [TestStore; 2] {
 /// A configuration for tests that do not train.
 pub fn config(workers: u32) -> RunConfig {
     RunConfig {
-        data: DataRef { name: "test".into(), folder: None, transpose: Transpose::Auto, digest: 0 },
+        data: DataRef { name: "test".into(), folder: None, in_store: false, transpose: Transpose::Auto, digest: 0 },
         architecture: Architecture::new(4, &[3], 2).expect("a small network"),
         workers,
         batch_size: 32,

@@ -32,6 +32,15 @@ impl RedisStore {
         Ok(Self { pool: Pool::new(url, Duration::from_secs(5))? })
     }
 
+    /// The same store, with this password.
+    ///
+    /// # Errors
+    /// Never, for an address that [`RedisStore::open`] took.
+    pub fn with_password(mut self, password: String) -> Result<Self, StoreError> {
+        self.pool.set_password(password)?;
+        Ok(self)
+    }
+
     /// The same store, with another bound on how long a call tries to reach it.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
