@@ -33,10 +33,12 @@ impl Mask {
     /// What the vector of values at `start` is multiplied by: zeros and scales.
     #[inline(always)]
     pub(super) fn factors(self, start: usize) -> [f32; LANES] {
-        std::array::from_fn(|lane| {
+        let mut factors = [0.0; LANES];
+        for (lane, factor) in factors.iter_mut().enumerate() {
             let hash = mix(mix((start + lane) as u32 ^ self.key[0]) ^ self.key[1]);
-            if hash < self.threshold { 0.0 } else { self.scale }
-        })
+            *factor = if hash < self.threshold { 0.0 } else { self.scale };
+        }
+        factors
     }
 }
 

@@ -8,20 +8,22 @@
 use super::rows::Rows;
 use super::simd::{LANES, fma, multiversion};
 
-/// A sample's number is stored in what is left of 32 bits beside the pixel.
-const MAX_SAMPLES: usize = 1 << 24;
+/// A sample's number is stored in what is left of 32 bits beside two pixels.
+const MAX_SAMPLES: usize = 1 << 16;
 
 /// The least width of a layer that the kernels can do: they read whole vectors, and what
 /// they read beyond the last row of weights must still be the row of biases.
 const MIN_WIDTH: usize = LANES / 2;
 
-/// The pixels of a minibatch that are not blank.
+/// The pixels of a minibatch that are not blank, in pairs of neighbours: where one has ink,
+/// the other mostly has too, and a pair needs half the loads and stores of two pixels.
 #[derive(Debug)]
 pub(crate) struct Nonzeros {
-    /// Room for `capacity` entries per pixel, each `sample << 8 | value`, samples ascending.
+    /// Room for `capacity` entries per pair, each `sample << 16 | right << 8 | left`, samples ascending.
     entries: Vec<u32>,
-    /// How many of them are in use, per pixel.
+    /// How many of them are in use, per pair.
     counts: Vec<u32>,
+    pixels: usize,
     capacity: usize,
     samples: usize,
 }
@@ -30,46 +32,45 @@ impl Nonzeros {
     /// Room for `capacity` images of `pixels` pixels.
     ///
     /// # Panics
-    /// If `capacity` exceeds 2²⁴.
+    /// If `capacity` exceeds 2¹⁶.
     pub(crate) fn new(pixels: usize, capacity: usize) -> Self {
         assert!(capacity <= MAX_SAMPLES, "a minibatch of {capacity}; at most {MAX_SAMPLES} are allowed");
-        Self { entries: vec![0; pixels * capacity], counts: vec![0; pixels], capacity, samples: 0 }
+        let pairs = pixels.div_ceil(2);
+        Self { entries: vec![0; pairs * capacity], counts: vec![0; pairs], pixels, capacity, samples: 0 }
     }
 
-    /// Takes in a minibatch and returns how many of its pixels are not blank.
+    /// Takes in a minibatch, image after image, and returns how many of its pairs of pixels
+    /// are not blank.
     ///
     /// # Panics
-    /// If there are more images than there is room for, or one has another size.
-    pub(crate) fn load<'a>(&mut self, images: impl Iterator<Item = &'a [u8]>) -> usize {
+    /// If there are more images than there is room for.
+    pub(crate) fn load(&mut self, images: &[u8]) -> usize {
         self.counts.fill(0);
-        self.samples = 0;
-        for image in images {
-            assert_eq!(image.len(), self.counts.len(), "pixels of an image");
-            assert!(self.samples < self.capacity, "more images than the {} there is room for", self.capacity);
-            self.append(image);
-            self.samples += 1;
+        self.samples = images.len() / self.pixels;
+        assert!(self.samples <= self.capacity, "{} images; room is for {}", self.samples, self.capacity);
+        for (sample, image) in images.chunks_exact(self.pixels).enumerate() {
+            self.append(sample as u32, image);
         }
         self.counts.iter().map(|&count| count as usize).sum()
     }
 
-    fn append(&mut self, image: &[u8]) {
+    fn append(&mut self, sample: u32, image: &[u8]) {
         const BLOCK: usize = 8;
-        let sample = (self.samples as u32) << 8;
-        let blocks = image
-            .chunks(BLOCK)
-            .zip(self.counts.chunks_mut(BLOCK))
-            .zip(self.entries.chunks_mut(BLOCK * self.capacity));
-        for ((pixels, counts), entries) in blocks {
+        let (blocks, rest) = image.as_chunks::<BLOCK>();
+        let mut last = [0; BLOCK];
+        last[..rest.len()].copy_from_slice(rest);
+        for (index, &pixels) in blocks.iter().chain([&last]).enumerate() {
+            let mut pixels = u64::from_le_bytes(pixels);
+            let mut pair = index * BLOCK / 2;
             // Blank pixels come in runs.
-            if pixels.iter().fold(0, |seen, &pixel| seen | pixel) == 0 {
-                continue;
-            }
-            for ((&pixel, count), entries) in
-                pixels.iter().zip(counts).zip(entries.chunks_exact_mut(self.capacity))
-            {
+            while pixels != 0 {
                 // Written in any case and kept only if counted: no branch to mispredict.
-                entries[*count as usize] = sample | u32::from(pixel);
-                *count += u32::from(pixel != 0);
+                let count = &mut self.counts[pair];
+                self.entries[pair * self.capacity + *count as usize] =
+                    sample << 16 | (pixels as u32 & 0xFFFF);
+                *count += u32::from(pixels as u16 != 0);
+                pixels >>= 16;
+                pair += 1;
             }
         }
     }
@@ -80,16 +81,27 @@ impl Nonzeros {
     }
 }
 
+/// A pixel as the network sees it, 0 to 1, at its index.
+static SCALED: [f32; 256] = {
+    let mut scaled = [0.0; 256];
+    let mut pixel = 0;
+    while pixel < 256 {
+        scaled[pixel] = pixel as f32 / 255.0;
+        pixel += 1;
+    }
+    scaled
+};
+
 /// The pixel as the network sees it, 0 to 1.
 #[inline(always)]
 pub(crate) fn scale(pixel: u8) -> f32 {
-    f32::from(pixel) * (1.0 / 255.0)
+    SCALED[usize::from(pixel)]
 }
 
-/// The sample and the scaled pixel of an entry.
+/// The sample and the two scaled pixels of an entry.
 #[inline(always)]
-fn unpack(entry: u32) -> (usize, f32) {
-    ((entry >> 8) as usize, scale(entry as u8))
+fn unpack(entry: u32) -> (usize, f32, f32) {
+    ((entry >> 16) as usize, scale(entry as u8), scale((entry >> 8) as u8))
 }
 
 /// Calls `$block::<FMA, N>(…, column)` for blocks of `N` columns until `stride` is covered.
@@ -119,7 +131,7 @@ multiversion! {
 fn forward<const FMA: bool>(images: &Nonzeros, layer: &[f32], out: &mut Rows) {
     let (width, stride) = (out.width(), out.stride());
     assert!(Nonzeros::supports(width), "a layer of {width}; at least {MIN_WIDTH} are needed");
-    assert_eq!(layer.len(), (images.counts.len() + 1) * width, "parameters of the input layer");
+    assert_eq!(layer.len(), (images.pixels + 1) * width, "parameters of the input layer");
     let out = out.padded_mut(images.samples);
     by_column_blocks!(stride, forward_block(images, layer, width, stride, out));
 }
@@ -133,15 +145,19 @@ fn forward_block<const FMA: bool, const N: usize>(
     out: &mut [f32],
     column: usize,
 ) -> usize {
-    let rows = images.counts.iter().zip(images.entries.chunks_exact(images.capacity)).enumerate();
-    for (pixel, (&count, entries)) in rows {
-        // Reads beyond the row for the columns that are padding in `out`.
-        let Some(weights) = layer[pixel * width + column..].first_chunk::<N>() else { break };
+    let pairs = images.counts.iter().zip(images.entries.chunks_exact(images.capacity)).enumerate();
+    for (pair, (&count, entries)) in pairs {
+        // Reads beyond the row for the columns that are padding in `out`. Where the number of
+        // pixels is odd, the last pair's second row is the biases': its pixel is zero.
+        let left = &layer[2 * pair * width + column..];
+        let right = &layer[(2 * pair + 1) * width + column..];
+        // Copies, as nobody else can change those: they stay in registers.
+        let (Some(&left), Some(&right)) = (left.first_chunk::<N>(), right.first_chunk::<N>()) else { break };
         for &entry in &entries[..count as usize] {
-            let (sample, value) = unpack(entry);
+            let (sample, x, y) = unpack(entry);
             let Some(sums) = out[sample * stride + column..].first_chunk_mut::<N>() else { break };
-            for (sum, &weight) in sums.iter_mut().zip(weights) {
-                *sum = fma::<FMA>(value, weight, *sum);
+            for ((sum, &left), &right) in sums.iter_mut().zip(&left).zip(&right) {
+                *sum = fma::<FMA>(y, right, fma::<FMA>(x, left, *sum));
             }
         }
     }
@@ -156,7 +172,7 @@ multiversion! {
 #[inline(always)]
 fn backward<const FMA: bool>(images: &Nonzeros, delta: &Rows, gradient: &mut [f32]) {
     let (width, stride) = (delta.width(), delta.stride());
-    assert_eq!(gradient.len(), images.counts.len() * width, "gradient of the input layer's weights");
+    assert_eq!(gradient.len(), images.pixels * width, "gradient of the input layer's weights");
     let delta = delta.padded(images.samples);
     by_column_blocks!(stride, backward_block(images, delta, stride, width, gradient));
 }
@@ -171,17 +187,22 @@ fn backward_block<const FMA: bool, const N: usize>(
     column: usize,
 ) -> usize {
     let used = N.min(width - column);
-    let rows = images.counts.iter().zip(images.entries.chunks_exact(images.capacity));
-    for ((&count, entries), gradient) in rows.zip(gradient.chunks_exact_mut(width)) {
-        let mut sums = [0.0; N];
+    let pairs = images.counts.iter().zip(images.entries.chunks_exact(images.capacity));
+    for ((&count, entries), gradient) in pairs.zip(gradient.chunks_mut(2 * width)) {
+        let (mut left, mut right) = ([0.0; N], [0.0; N]);
         for &entry in &entries[..count as usize] {
-            let (sample, value) = unpack(entry);
+            let (sample, x, y) = unpack(entry);
             let Some(delta) = delta[sample * stride + column..].first_chunk::<N>() else { break };
-            for (sum, &delta) in sums.iter_mut().zip(delta) {
-                *sum = fma::<FMA>(value, delta, *sum);
+            for ((left, right), &delta) in left.iter_mut().zip(&mut right).zip(delta) {
+                *left = fma::<FMA>(x, delta, *left);
+                *right = fma::<FMA>(y, delta, *right);
             }
         }
-        gradient[column..column + used].copy_from_slice(&sums[..used]);
+        let mut rows = gradient.chunks_exact_mut(width);
+        for sums in [left, right] {
+            let Some(row) = rows.next() else { break };
+            row[column..column + used].copy_from_slice(&sums[..used]);
+        }
     }
     N
 }

@@ -14,6 +14,9 @@ const MIN_DENSE_SAMPLES: usize = 8;
 /// is decided anew for each minibatch, from its pixels only, so that it is reproducible.
 #[derive(Debug)]
 pub(super) struct Input {
+    /// The images, one after the other. Copying them waits for memory once, for all of them
+    /// together; what follows finds them in the cache.
+    pixels: Vec<u8>,
     nonzeros: Nonzeros,
     dense: Rows,
     samples: usize,
@@ -24,6 +27,7 @@ impl Input {
     /// Room for `capacity` images for `layer`, the first one.
     pub(super) fn new(layer: &Layer, capacity: usize) -> Self {
         Self {
+            pixels: Vec::with_capacity(capacity * layer.inputs),
             nonzeros: Nonzeros::new(layer.inputs, capacity),
             dense: Rows::new(capacity, layer.inputs),
             samples: 0,
@@ -32,23 +36,31 @@ impl Input {
     }
 
     /// Takes in the images of a minibatch.
-    pub(super) fn load<'a>(
-        &mut self,
-        layer: &Layer,
-        images: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
-    ) {
+    ///
+    /// # Panics
+    /// If an image has another size than the layer's input, or there are too many.
+    pub(super) fn load<'a>(&mut self, layer: &Layer, images: impl ExactSizeIterator<Item = &'a [u8]>) {
         self.samples = images.len();
-        let nonzeros = self.nonzeros.load(images.clone());
-        let pixels = self.samples * layer.inputs;
-        let is_sparse = self.samples < MIN_DENSE_SAMPLES || nonzeros * 8 <= pixels * MAX_SPARSE_EIGHTHS;
+        self.pixels.clear();
+        for image in images {
+            assert_eq!(image.len(), layer.inputs, "pixels of an image");
+            self.pixels.extend_from_slice(image);
+        }
+        let nonzero_pixels = 2 * self.nonzeros.load(&self.pixels);
+        let is_sparse =
+            self.samples < MIN_DENSE_SAMPLES || nonzero_pixels * 8 <= self.pixels.len() * MAX_SPARSE_EIGHTHS;
         self.is_dense = !(is_sparse && Nonzeros::supports(layer.outputs));
         if self.is_dense {
-            let stride = self.dense.stride();
-            let rows = self.dense.padded_mut(self.samples).chunks_exact_mut(stride);
-            for (row, image) in rows.zip(images) {
-                for (value, &pixel) in row.iter_mut().zip(image) {
-                    *value = scale(pixel);
-                }
+            self.widen(layer);
+        }
+    }
+
+    fn widen(&mut self, layer: &Layer) {
+        let stride = self.dense.stride();
+        let rows = self.dense.padded_mut(self.samples).chunks_exact_mut(stride);
+        for (row, image) in rows.zip(self.pixels.chunks_exact(layer.inputs)) {
+            for (value, &pixel) in row.iter_mut().zip(image) {
+                *value = scale(pixel);
             }
         }
     }
