@@ -1,4 +1,5 @@
 //! The network once more, plainly: ndarray, double precision, no dropout.
+#![expect(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use sgd_lib::dataset::Split;
@@ -78,7 +79,8 @@ impl Expected {
         for mut row in probabilities.axis_iter_mut(Axis(0)) {
             row /= row.sum();
         }
-        let gradient = gradient(&layers, parameters, &activations, &probabilities - &labels);
+        let delta = (&probabilities - &labels) / samples.len() as f64;
+        let gradient = gradient(&layers, parameters, &activations, delta);
         let loss_sum = -(&labels * &probabilities.mapv(f64::ln)).sum();
         let is_correct = |(found, wanted): (ArrayView1<'_, f64>, ArrayView1<'_, f64>)| {
             let label = wanted.iter().position(|&x| x == 1.0).unwrap();
@@ -93,10 +95,9 @@ fn gradient(
     layers: &[Layer],
     parameters: &[f32],
     activations: &[Array2<f64>],
-    residual: Array2<f64>,
+    mut delta: Array2<f64>,
 ) -> Vec<f64> {
     let mut gradient = vec![0.0; parameters.len()];
-    let mut delta = &residual / residual.nrows() as f64;
     for (layer, input) in layers.iter().zip(activations).rev() {
         let of_weights = input.t().dot(&delta);
         gradient[layer.weights.clone()].iter_mut().zip(&of_weights).for_each(|(g, &x)| *g = x);
