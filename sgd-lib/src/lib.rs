@@ -25,3 +25,9 @@ pub mod state;
 pub mod store;
 
 pub use sgd_macros::stateful;
+
+/// What the code that [`macro@stateful`] generates calls; nobody else should.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::state::call::Call;
+}

@@ -129,7 +129,7 @@ proptest! {
         codec in codecs(),
         delta in deltas(),
         at in any::<prop::sample::Index>(),
-        bit in 0..8,
+        bit in 0..8_u8,
     ) {
         let mut payload = encode(codec, &delta).0;
         let index = at.index(payload.len());

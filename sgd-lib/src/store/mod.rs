@@ -18,6 +18,17 @@ pub enum StoreError {
     },
 }
 
+/// One of the writes that [`Store::write_all`] makes together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// Where to write.
+    pub key: String,
+    /// What to write.
+    pub value: Vec<u8>,
+    /// The version that the key must be at; 0: it does not exist.
+    pub expected: u64,
+}
+
 /// A place for state that many workers share. Calls block; every method may be called from any thread.
 pub trait Store: Send + Sync {
     /// The bytes under `key` and their version; `None` where nothing stands.
@@ -38,4 +49,12 @@ pub trait Store: Send + Sync {
         expected: u64,
         ttl: Option<Duration>,
     ) -> Result<Option<u64>, StoreError>;
+
+    /// Makes all of `writes`, each to a key of its own, or none of them. Returns `None` where they were made,
+    /// or the index of the first whose key is not at its expected version. The keys must be in one Redis
+    /// Cluster slot.
+    ///
+    /// # Errors
+    /// The store can't be reached.
+    fn write_all(&self, writes: &[Write], ttl: Option<Duration>) -> Result<Option<usize>, StoreError>;
 }
