@@ -263,7 +263,7 @@ impl Service {
 fn methods_generics_and_owned_values_work() {
     let (_, shared) = MapStore::new();
     let service = Service { store: Arc::clone(&shared) };
-    store(&shared, "names", &["a", "b"]);
+    store(&shared, "names", &vec!["a", "b"]);
     let separator = String::from("-");
     let (kept, joined) = block_on(service.join(&separator, vec![1, 2])).unwrap();
     assert_eq!((kept, joined.as_str()), ("-", "a-b-1-2"));

@@ -38,7 +38,7 @@ pub(crate) fn expand(plan: Plan) -> TokenStream {
         .into_iter()
         .filter_map(|input| outer_argument(input, &plan.passed, plan.tries > 1))
         .collect();
-    item.block = Box::new(parse_quote!({ #open #run }));
+    *item.block = parse_quote!({ #open #run });
     quote!(#item)
 }
 

@@ -18,25 +18,6 @@ mod plan;
 
 /// Reads some arguments of an async function from a store before the call and writes some back after it.
 ///
-/// ```ignore
-/// #[stateful(
-///     store = store,
-///     get(config = "dp:{{{run}}}:config"),
-///     put(counter = "dp:{{{run}}}:counter", default),
-/// )]
-/// async fn claim(
-///     store: &Arc<dyn Store>,
-///     run: &str,
-///     config: &Config,
-///     counter: &mut u64,
-/// ) -> Result<u64, StateError> {
-///     *counter += config.step;
-///     Ok(*counter)
-/// }
-///
-/// let claimed = claim(&store, "r1").await?;
-/// ```
-///
 /// The arguments named in `get`, `put` and `create` disappear from the signature. Their types are serde
 /// types, stored as typed state (`sgd_lib::state`).
 ///

@@ -40,14 +40,17 @@ impl Plan {
         for state in &states {
             errors.keep(check_key(&state.entry, &passed, &names));
         }
-        if args.tries > 1 {
+        // What writes nothing meets no conflict.
+        let reads_only = states.iter().all(|state| state.entry.kind == Kind::Get);
+        let tries = if reads_only { 1 } else { args.tries };
+        if tries > 1 {
             errors.keep(check_receiver(&function));
             for argument in &passed {
                 errors.keep(check_repeatable(argument));
             }
         }
         errors.finish()?;
-        Ok(Self { store: args.store, ttl: args.ttl, tries: args.tries, states, passed, function })
+        Ok(Self { store: args.store, ttl: args.ttl, tries, states, passed, function })
     }
 }
 

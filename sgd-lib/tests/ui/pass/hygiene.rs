@@ -1,7 +1,7 @@
 //! The generated code uses absolute paths and names of its own only.
 
 #![deny(warnings)]
-#![allow(dead_code, non_camel_case_types)]
+#![allow(dead_code, unused_macros)]
 
 #[path = "../../support/mod.rs"]
 mod support;
