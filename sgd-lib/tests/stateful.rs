@@ -1,6 +1,6 @@
 //! What functions under `#[stateful]` do.
 
-#![allow(clippy::unused_async, reason = "the functions are async because the macro asks for it")]
+#![allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
 
 mod support;
 
@@ -233,7 +233,7 @@ fn create_refuses_what_exists() {
     block_on(set_up(&shared, "r")).unwrap();
     assert_eq!(stored(&shared, "dp:{r}:config"), Some(Config { step: 10 }));
     let error = block_on(set_up(&shared, "r")).unwrap_err();
-    assert_eq!(error.to_string(), "dp:{r}:config: written by somebody else since it was found missing");
+    assert_eq!(error.to_string(), "dp:{r}:config: exists already");
 }
 
 struct Service {

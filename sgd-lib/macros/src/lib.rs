@@ -27,7 +27,7 @@ mod plan;
 /// | `store = EXPR` | the store: an `Arc<dyn Store>` or a reference to one; evaluated once, in the function |
 /// | `get(NAME = KEY, …)` | read before the call, passed as `&T` or as `T` |
 /// | `put(NAME = KEY, …)` | read before the call, passed as `&mut T`, written back after it |
-/// | `create(NAME = KEY, …)` | must not exist yet: starts from its default, passed as `&mut T`, written after the call |
+/// | `create(NAME = KEY, …)` | must not exist yet (else `StateError::Exists`): starts from its default, passed as `&mut T`, written after the call |
 /// | `ttl = EXPR` | how long what is written lives (a `Duration`); for ever, if not given |
 /// | `conflict = "retry"` | the default: after a conflict read everything again and run the body again |
 /// | `conflict = "fail"` | after a conflict return `StateError::Conflict` |

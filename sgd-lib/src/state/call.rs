@@ -72,10 +72,10 @@ impl Call {
     /// Checks that key number `index` does not exist.
     ///
     /// # Errors
-    /// [`StateError::Conflict`] if it does.
+    /// [`StateError::Exists`] if it does.
     pub fn vacant(&self, index: usize) -> Result<(), StateError> {
         match self.found[index] {
-            Some(_) => Err(StateError::Conflict { key: self.keys[index].clone(), expected: 0 }),
+            Some(_) => Err(StateError::Exists { key: self.keys[index].clone() }),
             None => Ok(()),
         }
     }

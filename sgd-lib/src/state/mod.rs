@@ -48,6 +48,12 @@ pub enum StateError {
         /// The key.
         key: String,
     },
+    /// Something stands under the key of a value that was to be created.
+    #[error("{key}: exists already")]
+    Exists {
+        /// The key.
+        key: String,
+    },
     /// Somebody else wrote since the value was read.
     #[error("{key}: written by somebody else since {}", seen(*expected))]
     Conflict {

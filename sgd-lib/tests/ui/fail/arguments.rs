@@ -17,12 +17,7 @@ async fn twice(store: &Arc<dyn Store>, count: &mut u32) -> Result<(), StateError
 }
 
 #[stateful(store = store, put(count = "count", total = "total"), create(first = "first"))]
-async fn not_mut(
-    store: &Arc<dyn Store>,
-    count: &u32,
-    total: u32,
-    first: &u32,
-) -> Result<(), StateError> {
+async fn not_mut(store: &Arc<dyn Store>, count: &u32, total: u32, first: &u32) -> Result<(), StateError> {
     Ok(())
 }
 
@@ -37,11 +32,7 @@ async fn not_sized(store: &Arc<dyn Store>, text: &str, list: &[u8]) -> Result<()
 }
 
 #[stateful(store = store, get(count = "count"))]
-async fn pattern(
-    store: &Arc<dyn Store>,
-    (a, b): (u32, u32),
-    count: &u32,
-) -> Result<(), StateError> {
+async fn pattern(store: &Arc<dyn Store>, (a, b): (u32, u32), count: &u32) -> Result<(), StateError> {
     Ok(())
 }
 

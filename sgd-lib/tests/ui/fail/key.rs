@@ -27,11 +27,7 @@ async fn unknown(store: &Arc<dyn Store>, run: &str, count: &u32) -> Result<(), S
 }
 
 #[stateful(store = store, get(count = "dp:{total}", total = "total"))]
-async fn from_the_store(
-    store: &Arc<dyn Store>,
-    count: &u32,
-    total: &u32,
-) -> Result<(), StateError> {
+async fn from_the_store(store: &Arc<dyn Store>, count: &u32, total: &u32) -> Result<(), StateError> {
     Ok(())
 }
 

@@ -29,6 +29,18 @@ pub async fn once(
     Ok(once.pop())
 }
 
+/// What only reads runs once.
+#[stateful(store = store, get(count = "count", default = 5))]
+pub async fn only_reads(
+    store: &Arc<dyn Store>,
+    once: Once,
+    log: &mut Vec<u32>,
+    count: u32,
+) -> Result<Once, StateError> {
+    log.push(count);
+    Ok(once)
+}
+
 macro_rules! through_a_macro {
     ($name:ident, $ty:ty) => {
         #[stateful(store = store, get($name = "count"))]
@@ -46,6 +58,8 @@ fn main() -> Result<(), StateError> {
     futures_lite::future::block_on(async {
         let popped = once(Arc::clone(&store), vec![Once], &mut log).await?;
         assert!(popped.is_some());
+        only_reads(&store, Once, &mut log).await?;
+        assert_eq!(log, [1, 1]);
         assert_eq!(read(&store).await?, 1);
         Ok(())
     })
