@@ -46,10 +46,8 @@ impl Pool {
     pub(super) fn set_password(&mut self, password: String) -> Result<(), StoreError> {
         let info = self.client.get_connection_info().clone();
         let settings = info.redis_settings().clone().set_password(password);
-        self.client = Client::open(info.set_redis_settings(settings)).map_err(|error| StoreError::Address {
-            url: self.address.clone(),
-            reason: error.to_string(),
-        })?;
+        self.client = Client::open(info.set_redis_settings(settings))
+            .map_err(|error| StoreError::Address { url: self.address.clone(), reason: error.to_string() })?;
         Ok(())
     }
 
