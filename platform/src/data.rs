@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use sgd_lib::dataset::{self, Dataset, DatasetError, Name, Source};
+use sgd_lib::downpour::DataRef;
+use sgd_lib::downpour::shipment::{self, ShipmentError};
+use sgd_lib::store::Store;
 
 use crate::settings::{self, Settings};
 
@@ -27,6 +30,19 @@ pub enum DataError {
         searched: String,
         /// What to download.
         example: &'static str,
+    },
+    /// They don't come out of the store.
+    #[error(transparent)]
+    Shipment(#[from] ShipmentError),
+    /// They are not those of the run.
+    #[error("the {name} here has digest {found:016x}, the run was set up with {wanted:016x}")]
+    Other {
+        /// The data set.
+        name: String,
+        /// The digest of the data here.
+        found: u64,
+        /// The digest of the run's.
+        wanted: u64,
     },
     /// A setting says something else of the data than they say themselves.
     #[error("{setting} is {found}; {dataset} has {wanted}")]
@@ -78,6 +94,27 @@ pub fn open(settings: &Settings) -> Result<Dataset, DataError> {
     let data = Dataset::prepare(&find(settings)?, &settings.cache_folder(), settings.transpose)?;
     check(settings, &data)?;
     Ok(data)
+}
+
+/// The data of a run that exists, where its workers run: from the store, from the run's folder, or from
+/// where these settings say.
+///
+/// # Errors
+/// They are nowhere, torn, or not those that the run was set up with.
+pub fn open_for(settings: &Settings, run: &DataRef, store: &dyn Store) -> Result<Dataset, DataError> {
+    let data = if run.in_store {
+        shipment::retrieve(store, run.digest, &settings.cache_folder())?
+    } else {
+        let mut wanted = settings.clone();
+        wanted.dataset = run.name.parse().map_or(settings::Dataset::Auto, settings::Dataset::Fixed);
+        wanted.data_dir = run.folder.as_ref().map(PathBuf::from).or(wanted.data_dir);
+        Dataset::prepare(&find(&wanted)?, &settings.cache_folder(), run.transpose)?
+    };
+    if data.digest() == run.digest {
+        Ok(data)
+    } else {
+        Err(DataError::Other { name: run.name.clone(), found: data.digest(), wanted: run.digest })
+    }
 }
 
 fn check(settings: &Settings, data: &Dataset) -> Result<(), DataError> {

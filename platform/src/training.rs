@@ -18,7 +18,9 @@ pub fn run_config(settings: &Settings, data: &Dataset) -> Result<RunConfig, Arch
         data: DataRef {
             name: data.name().to_owned(),
             folder: match settings.dataset_source {
-                DatasetSource::Files => settings.data_dir.as_ref().map(|dir| dir.to_string_lossy().into_owned()),
+                DatasetSource::Files => {
+                    settings.data_dir.as_ref().map(|dir| dir.to_string_lossy().into_owned())
+                }
                 DatasetSource::Store => None,
             },
             in_store: settings.dataset_source == DatasetSource::Store,

@@ -1,2 +1,89 @@
-//! emnist-setup.
-fn main() {}
+//! `emnist-setup`: initialises a network in the store, then fans out M train functions.
+
+mod fan_out;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use kit::{Host, Refusal, answer, host};
+use platform::settings::{DatasetSource, Settings, TrainType};
+use platform::{data, training};
+use serde_json::json;
+use sgd_lib::downpour::{Run, RunConfig, RunError, run_name, shipment};
+use sgd_lib::state::StateError;
+use sgd_lib::stateful;
+use sgd_lib::store::{RUN_TTL, RunKeys, Store};
+use watchdog::{Call, Reply, StatusCode};
+
+fn main() -> ExitCode {
+    Host::serve(setup)
+}
+
+async fn setup(host: Arc<Host>, call: Call) -> Result<Reply, Refusal> {
+    let settings = host.settings.clone().overridden_by_json(&call.body).map_err(Refusal::bad_request)?;
+    if settings.train_type == TrainType::SingleFunction {
+        return Err(Refusal::bad_request("train_type is 1: invoke emnist-single instead"));
+    }
+    let config = plan(&host, settings).await?;
+    // Named after the call: a setup that is delivered twice sets up one run.
+    let name = run_name(&config.data.name, &call.call_id);
+    let keys = RunKeys::new(&name)?;
+    initialise(&host.store, &keys, &config).await?;
+    match begin(&host.store, &name, &config).await {
+        Ok(()) | Err(StateError::Exists { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let run = Run::new(host.store.clone(), keys, config);
+    let placed = fan_out::fan_out(&host, &run).await?;
+    answer::json(
+        StatusCode::OK,
+        &json!({
+            "run": run.name(),
+            "dataset": run.config().data.name,
+            "workers": placed.workers,
+            "workers_requested": run.config().workers,
+            "left_out": placed.left_out,
+        }),
+    )
+}
+
+/// Opens the data, and puts them into the store where workers shall find them there.
+async fn plan(host: &Arc<Host>, settings: Settings) -> Result<RunConfig, Refusal> {
+    let store = host.store.clone();
+    host::blocking(move || {
+        let data = data::open(&settings).map_err(Refusal::bad_request)?;
+        let config = training::run_config(&settings, &data).map_err(Refusal::bad_request)?;
+        if settings.dataset_source == DatasetSource::Store {
+            shipment::publish(&*store, &data)?;
+        }
+        Ok(config)
+    })
+    .await
+}
+
+/// Puts the initial parameters into the store; a run that exists has them already.
+async fn initialise(store: &Arc<dyn Store>, keys: &RunKeys, config: &RunConfig) -> Result<(), Refusal> {
+    let (store, keys, config) = (store.clone(), keys.clone(), config.clone());
+    host::blocking(move || match Run::initialise(&*store, &keys, &config) {
+        Ok(()) | Err(RunError::Exists { .. }) => Ok(()),
+        Err(error @ RunError::Config(_)) => Err(Refusal::bad_request(error)),
+        Err(error) => Err(error.into()),
+    })
+    .await
+}
+
+/// With its configuration in the store the run begins to exist.
+#[stateful(
+    store = store,
+    create(stored = "dp:{{{name}}}:config", default = config.clone()),
+    ttl = RUN_TTL,
+)]
+async fn begin(
+    store: &Arc<dyn Store>,
+    name: &str,
+    config: &RunConfig,
+    stored: &mut RunConfig,
+) -> Result<(), StateError> {
+    tracing::info!(run = name, workers = stored.workers, dataset = stored.data.name, "a run begins");
+    Ok(())
+}

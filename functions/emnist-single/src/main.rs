@@ -1,2 +1,49 @@
-//! emnist-single.
-fn main() {}
+//! `emnist-single`: initialises a network and trains it in one invocation, without other workers.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use kit::{Host, Refusal, answer, host, worker};
+use platform::settings::Settings;
+use platform::{data, training};
+use serde_json::json;
+use sgd_lib::dataset::Dataset;
+use sgd_lib::downpour::{Run, run_name};
+use sgd_lib::store::{Claim, Store};
+use watchdog::{Call, Reply, StatusCode};
+
+fn main() -> ExitCode {
+    Host::serve(single)
+}
+
+async fn single(host: Arc<Host>, call: Call) -> Result<Reply, Refusal> {
+    let body = call.body.clone();
+    let settings = host.settings.clone().overridden_by_json(&body).map_err(Refusal::bad_request)?;
+    let settings = settings.overridden_by_flag("train-type", "1").map_err(Refusal::bad_request)?;
+    let (store, call_id) = (host.store.clone(), call.call_id.clone());
+    let (run, data) = host::blocking(move || prepare(store, &settings, &call_id)).await?;
+    let (claiming, place) = (run.clone(), call.call_id.clone());
+    let claim = host::blocking(move || Ok(claiming.claim(&place, Some(0), worker::LEASE)?)).await?;
+    let accepted = json!({"run": run.name(), "dataset": run.config().data.name, "workers": 1});
+    match claim {
+        Claim::Granted { lease, resumed, .. } => {
+            worker::start(&host, &call, run, data, lease, resumed)?;
+            answer::json(StatusCode::ACCEPTED, &accepted)
+        }
+        Claim::Duplicate { .. } | Claim::Taken => answer::json(StatusCode::OK, &accepted),
+        Claim::Over { reason } => Err(Refusal::new(StatusCode::GONE, format!("the run is over: {reason}"))),
+    }
+}
+
+/// Opens the data and creates the run; a call that is delivered twice finds it there.
+fn prepare(store: Arc<dyn Store>, settings: &Settings, call_id: &str) -> Result<(Run, Dataset), Refusal> {
+    let data = data::open(settings).map_err(Refusal::bad_request)?;
+    let config = training::run_config(settings, &data).map_err(Refusal::bad_request)?;
+    let name = run_name(&config.data.name, call_id);
+    let run = match Run::open(store.clone(), &name) {
+        Ok(run) => run,
+        Err(_) => Run::create(store, &name, config)?,
+    };
+    run.store().fix_workers(run.keys(), 1)?;
+    Ok((run, data))
+}

@@ -13,6 +13,7 @@
 //! | `replica` | a worker's copy of the parameters: base, residue, push, fold |
 //! | `link` | the thread that talks to the store while the worker computes |
 //! | `log` | reading the parameter log without missing anything |
+//! | `shipment` | the data set in the store |
 //! | `evaluator` | accuracy on the test data |
 //! | `event`, `record` | what is told of a run while and after it goes on |
 
@@ -24,11 +25,12 @@ mod log;
 mod record;
 mod replica;
 mod run;
+pub mod shipment;
 mod worker;
 
 pub use config::{Combine, ConfigError, DataRef, RunConfig};
 pub use event::Event;
 pub use log::{Folded, LogError};
 pub use record::{Model, WorkerRecord};
-pub use run::{Run, RunError, RunStatus, StopReason, fresh_name};
+pub use run::{Run, RunError, RunStatus, StopReason, run_name};
 pub use worker::{Departure, Identity, Surroundings, Worker, WorkerError};

@@ -123,11 +123,12 @@ impl RunStatus {
     }
 }
 
-/// A name for a new run: the data set's, and eight random characters.
-pub fn fresh_name(dataset: &str) -> String {
+/// A name for the run that the call `call_id` sets up: the data set's, and eight characters. A call that
+/// is delivered twice gets the same name.
+pub fn run_name(dataset: &str, call_id: &str) -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-    let random: u64 = rand::random();
-    let suffix = (0..8).map(|place| char::from(ALPHABET[(random >> (place * 5)) as usize & 31]));
+    let hash = xxhash_rust::xxh3::xxh3_64(call_id.as_bytes());
+    let suffix = (0..8).map(|place| char::from(ALPHABET[(hash >> (place * 5)) as usize & 31]));
     let stem = dataset.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40);
     stem.chain(['-']).chain(suffix).collect()
 }
@@ -159,6 +160,11 @@ impl Run {
         Self::initialise(&*store, &keys, &config)?;
         state::put(&*store, &keys.config(), &config, 0, Some(crate::store::RUN_TTL))?;
         Ok(Self { store, keys, config })
+    }
+
+    /// A run whose configuration was read already.
+    pub fn new(store: Arc<dyn Store>, keys: RunKeys, config: RunConfig) -> Self {
+        Self { store, keys, config }
     }
 
     /// A run that exists.

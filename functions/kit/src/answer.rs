@@ -1,0 +1,53 @@
+//! What functions reply, errors included.
+
+use serde::Serialize;
+use watchdog::{Reply, StatusCode};
+
+/// A call that is not done: a status and a line that says why.
+#[derive(Debug)]
+pub struct Refusal {
+    status: StatusCode,
+    why: String,
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "so that they can be handed to map_err")]
+impl Refusal {
+    /// The caller asked for something that can't be: 400.
+    pub fn bad_request(why: impl std::fmt::Display) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, why: why.to_string() }
+    }
+
+    /// Not now; the caller should try again, elsewhere or later: 429.
+    pub fn busy(why: impl std::fmt::Display) -> Self {
+        Self { status: StatusCode::TOO_MANY_REQUESTS, why: why.to_string() }
+    }
+
+    /// With another status.
+    pub fn new(status: StatusCode, why: impl std::fmt::Display) -> Self {
+        Self { status, why: why.to_string() }
+    }
+
+    /// As a reply: one line of text.
+    pub fn reply(self) -> Reply {
+        Reply::text(self.status, format!("{}\n", self.why))
+    }
+}
+
+/// What went wrong by nobody's fault is a 500 with the whole chain of causes.
+impl<E: Into<anyhow::Error>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, why: format!("{:#}", error.into()) }
+    }
+}
+
+/// A JSON object, a line feed after it: it is read in terminals too.
+///
+/// # Errors
+/// The value does not serialise.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Result<Reply, Refusal> {
+    let mut reply = Reply::json(status, value)?;
+    let mut body = reply.body.to_vec();
+    body.push(b'\n');
+    reply.body = body.into();
+    Ok(reply)
+}

@@ -1,0 +1,104 @@
+//! What a function is given: settings, store, invoker, name.
+
+use std::collections::HashMap;
+use std::env;
+use std::future::Future;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use platform::identity::Identity;
+use platform::invoker::{GatewayInvoker, Invoker};
+use platform::settings::Settings;
+use sgd_lib::store::Store;
+use watchdog::{Call, Reply};
+
+use crate::Refusal;
+
+/// One attempt to call another function may take this long: a replica may have to start first.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
+/// What a function is given, read once.
+pub struct Host {
+    /// The environment's settings; a request body may override them for one run.
+    pub settings: Settings,
+    /// The store of this function's environment.
+    pub store: Arc<dyn Store>,
+    /// How other functions are called.
+    pub invoker: Arc<dyn Invoker>,
+    /// The names of this replica and its machine.
+    pub identity: Identity,
+    /// How many workers of each run this replica has.
+    hosted: Mutex<HashMap<String, usize>>,
+}
+
+impl Host {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// A variable's value that can't be, or a secret that can't be read.
+    pub fn from_environment() -> Result<Self> {
+        let lookup = |name: &str| env::var(name).ok();
+        let settings = Settings::from_environment(lookup)?;
+        let store = platform::store::open(&settings, lookup)?;
+        let invoker = GatewayInvoker::new(&settings.gateway, ATTEMPT).context("gateway_hostname")?;
+        let identity = Identity::from_environment(lookup);
+        Ok(Self { settings, store, invoker: Arc::new(invoker), identity, hosted: Mutex::default() })
+    }
+
+    /// Serves `handle` until the process is told to end.
+    pub fn serve<H, F>(handle: H) -> ExitCode
+    where
+        H: Fn(Arc<Self>, Call) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Reply, Refusal>> + Send + 'static,
+    {
+        match Self::from_environment() {
+            Ok(host) => {
+                let host = Arc::new(host);
+                watchdog::run(move |call| {
+                    let answer = handle(host.clone(), call);
+                    async move { Ok::<_, std::convert::Infallible>(answer.await.unwrap_or_else(Refusal::reply)) }
+                })
+            }
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                ExitCode::from(64)
+            }
+        }
+    }
+
+    /// Whether this replica has a worker of the run.
+    pub fn has_worker_of(&self, run: &str) -> bool {
+        self.hosted().contains_key(run)
+    }
+
+    pub(crate) fn worker_begins(&self, run: &str) {
+        *self.hosted().entry(run.to_owned()).or_default() += 1;
+    }
+
+    pub(crate) fn worker_ends(&self, run: &str) {
+        let mut hosted = self.hosted();
+        if let Some(count) = hosted.get_mut(run) {
+            *count -= 1;
+            if *count == 0 {
+                hosted.remove(run);
+            }
+        }
+    }
+
+    fn hosted(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        // Counts are changed in one step.
+        self.hosted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs what blocks (files, the store) beside the threads that answer the probes.
+///
+/// # Errors
+/// What `work` returns, or that it panicked.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work).await?
+}

@@ -1,0 +1,154 @@
+//! A worker on a thread of its own, in flight until it ends.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use platform::invoker;
+use sgd_lib::dataset::Dataset;
+use sgd_lib::downpour::{Departure, Identity, Run, Surroundings, Worker, WorkerError};
+use sgd_lib::store::Lease;
+use tokio::runtime::Handle;
+use watchdog::{Call, InFlight, Shutdown};
+
+use crate::{Host, Order, Refusal};
+
+/// The function that workers run in.
+pub const TRAIN_FUNCTION: &str = "emnist-train";
+/// A lease lasts this long without a renewal.
+pub const LEASE: Duration = Duration::from_secs(2);
+/// A worker leaves this long before its time is up, to flush and hand over.
+const MARGIN: Duration = Duration::from_millis(500);
+/// How long a successor is looked for; then the other workers notice.
+const SUCCESSION: Duration = Duration::from_secs(10);
+
+/// Starts a worker that holds `lease`; returns at once.
+///
+/// # Errors
+/// No thread can be started.
+pub fn start(
+    host: &Arc<Host>,
+    call: &Call,
+    run: Run,
+    data: Dataset,
+    lease: Lease,
+    resumed: bool,
+) -> Result<(), Refusal> {
+    let task = Task {
+        host: host.clone(),
+        in_flight: Some(call.in_flight()),
+        surroundings: Replica {
+            host: host.clone(),
+            run: run.name().to_owned(),
+            shutdown: call.shutdown(),
+            leave_at: call.deadline.map(|deadline| deadline.checked_sub(MARGIN).unwrap_or(deadline)),
+            runtime: Handle::current(),
+            recruiting: Arc::default(),
+        },
+        run,
+        data,
+        lease,
+        resumed,
+    };
+    host.worker_begins(task.run.name());
+    thread::Builder::new()
+        .name(format!("worker-{}", task.lease.worker))
+        .spawn(move || task.train())
+        .context("starting the worker's thread")?;
+    Ok(())
+}
+
+/// A worker and what it needs.
+struct Task {
+    host: Arc<Host>,
+    in_flight: Option<InFlight>,
+    surroundings: Replica,
+    run: Run,
+    data: Dataset,
+    lease: Lease,
+    resumed: bool,
+}
+
+impl Task {
+    fn train(mut self) {
+        let (run, worker) = (self.run.name().to_owned(), self.lease.worker);
+        match self.departure() {
+            Ok(Departure::HandedOver) => {
+                tracing::info!(run, worker, "hands over");
+                self.host.worker_ends(&run);
+                // A replica that goes on may take the call itself; one that shuts down has to stay
+                // until somebody has it.
+                if !self.surroundings.shutdown.is_requested() {
+                    self.in_flight = None;
+                }
+                self.surroundings.runtime.block_on(self.surroundings.succession(worker));
+                return;
+            }
+            Ok(departure) => tracing::info!(run, worker, ?departure, "left"),
+            Err(error) => tracing::error!(run, worker, %error, "failed"),
+        }
+        self.host.worker_ends(&run);
+        if let Err(error) = self.run.tidy() {
+            tracing::warn!(run, %error, "the run's log could not be deleted; it expires by itself");
+        }
+    }
+
+    fn departure(&self) -> Result<Departure, WorkerError> {
+        let identity =
+            Identity { node: self.host.identity.node.clone(), pod: self.host.identity.pod.clone() };
+        let (train, test) = (self.data.train(), self.data.test());
+        let lease = self.lease.clone();
+        Worker::new(&self.run, lease, self.resumed, &identity, train, test, &self.surroundings)?.train()
+    }
+}
+
+/// The replica, as a worker sees it.
+struct Replica {
+    host: Arc<Host>,
+    run: String,
+    shutdown: Shutdown,
+    leave_at: Option<Instant>,
+    runtime: Handle,
+    /// Workers for whom a successor is being looked for.
+    recruiting: Arc<Mutex<HashSet<u32>>>,
+}
+
+impl Surroundings for Replica {
+    fn must_leave(&self) -> bool {
+        self.shutdown.is_requested() || self.leave_at.is_some_and(|leave_at| Instant::now() >= leave_at)
+    }
+
+    fn recruit(&self, worker: u32) {
+        let recruiting = self.recruiting.clone();
+        let mark = move |recruiting: &Mutex<HashSet<u32>>, add: bool| {
+            let mut workers = recruiting.lock().unwrap_or_else(PoisonError::into_inner);
+            if add { workers.insert(worker) } else { workers.remove(&worker) }
+        };
+        if mark(&recruiting, true) {
+            let succession = self.succession(worker);
+            self.runtime.spawn(async move {
+                succession.await;
+                mark(&recruiting, false);
+            });
+        }
+    }
+}
+
+impl Replica {
+    /// Asks for a successor until one has the place.
+    fn succession(&self, worker: u32) -> impl Future<Output = ()> + Send + 'static {
+        let (invoker, run) = (self.host.invoker.clone(), self.run.clone());
+        async move {
+            let place = format!("successor-{:016x}", rand::random::<u64>());
+            let order = Order { run, place: place.clone(), worker: Some(worker), spread: false };
+            let Ok(body) = order.to_body() else { return };
+            let deadline = tokio::time::Instant::now() + SUCCESSION;
+            match invoker::retrying(&*invoker, TRAIN_FUNCTION, body, &place, deadline).await {
+                Ok(reply) => tracing::info!(worker, status = reply.status, "asked for a successor"),
+                Err(error) => tracing::warn!(worker, %error, "no successor found"),
+            }
+        }
+    }
+}
