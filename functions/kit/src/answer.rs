@@ -10,7 +10,6 @@ pub struct Refusal {
     why: String,
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "so that they can be handed to map_err")]
 impl Refusal {
     /// The caller asked for something that can't be: 400.
     pub fn bad_request(why: impl std::fmt::Display) -> Self {
