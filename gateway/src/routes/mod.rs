@@ -82,6 +82,10 @@ async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, Refusal> {
 /// A JSON body, whatever its declared type: faas-cli declares none.
 async fn read_json<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> {
     let bytes = read_body(body, SYSTEM_BODY_LIMIT).await?;
+    // A list would be taken for a struct's fields in their order, and an empty one for all defaults.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Refusal::Invalid("cannot read the body as JSON: wanted an object".to_owned()));
+    }
     serde_json::from_slice(&bytes).map_err(|error| {
         Refusal::Invalid(format!("cannot read the body as JSON: {}", one_line(&error.to_string())))
     })

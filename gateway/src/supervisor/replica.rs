@@ -210,6 +210,8 @@ impl Replica {
         log: &Arc<FunctionLog>,
     ) {
         let group = Group::of(context, &child);
+        // Taken out of `child`, which would close it on waiting: a replica whose stdin is closed ends.
+        let stdin = child.stdin.take();
         self.process.store(child.id().unwrap_or(0), Ordering::Relaxed);
         let stdout =
             child.stdout.take().map(|pipe| tokio::spawn(log.clone().capture(self.pod.clone(), pipe)));
@@ -234,7 +236,7 @@ impl Replica {
         };
         self.process.store(0, Ordering::Relaxed);
         // Whatever the process started ends with it; that also closes the pipes.
-        drop(group);
+        drop((group, stdin));
         for capture in stdout.into_iter().chain(stderr) {
             let _ = capture.await;
         }
