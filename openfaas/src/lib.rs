@@ -7,7 +7,11 @@
 //! | [`stack`] | `stack.yml`, read as faas-cli reads it |
 //! | [`envsubst`] | the `${NAME}` substitutions in it |
 
+<<<<<<< HEAD
 pub mod client;
 pub mod envsubst;
 pub mod stack;
+=======
+pub mod names;
+>>>>>>> refs/heads/gateway
 pub mod types;

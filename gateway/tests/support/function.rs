@@ -1,0 +1,116 @@
+//! The function that the integration tests deploy: as little of OpenFaaS's contract as a gateway needs (`port`,
+//! `/_/ready`, an end on SIGTERM and with stdin), and a path for each thing that a test wants to see happen.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Query, Request};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use tokio::signal::unix::{SignalKind, signal};
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    if variable("exit_on_stdin_close") == "true" {
+        std::thread::spawn(|| {
+            let _ = std::io::stdin().read_to_end(&mut Vec::new());
+            std::process::exit(0);
+        });
+    }
+    if Path::new(&variable("crash_while")).exists() {
+        std::process::exit(3);
+    }
+    println!("listening as {}", variable("HOSTNAME"));
+    let listener = tokio::net::TcpListener::bind(format!("127.0.0.1:{}", variable("port"))).await?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    axum::serve(listener, Router::new().route("/_/ready", any(ready)).fallback(answer))
+        .with_graceful_shutdown(async move {
+            if variable("ignore_sigterm") == "true" {
+                std::future::pending::<()>().await;
+            }
+            terminated.recv().await;
+        })
+        .await
+}
+
+/// Ready, unless the file that the variable `ready_when` names is missing.
+async fn ready() -> StatusCode {
+    match std::env::var("ready_when") {
+        Ok(path) if !Path::new(&path).exists() => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::OK,
+    }
+}
+
+async fn answer(Query(query): Query<HashMap<String, String>>, request: Request) -> Response {
+    let text = |name: &str| query.get(name).cloned().unwrap_or_default();
+    let number = |name: &str| text(name).parse::<u64>().unwrap_or_default();
+    match request.uri().path() {
+        "/echo" => echo(request),
+        "/pod" => std::env::var("HOSTNAME").unwrap_or_default().into_response(),
+        "/variable" => std::env::var(text("name")).unwrap_or_else(|_| "(unset)".into()).into_response(),
+        "/variables" => std::env::vars().map(|(name, _)| name + "\n").collect::<String>().into_response(),
+        "/secret" => {
+            let folder = std::env::var("secret_mount_path").unwrap_or_default();
+            std::fs::read_to_string(Path::new(&folder).join(text("name"))).unwrap_or_default().into_response()
+        }
+        "/crash" => std::process::exit(1),
+        "/log" => {
+            println!("{}", text("text"));
+            eprintln!("{} on stderr", text("text"));
+            StatusCode::OK.into_response()
+        }
+        "/slow" => {
+            tokio::time::sleep(Duration::from_millis(number("ms"))).await;
+            "slept".into_response()
+        }
+        "/limit" => limit(&text("but")),
+        "/fail-first" => fail_first(&text("file"), number("times"), number("status")),
+        other => (StatusCode::NOT_FOUND, format!("no such path: {other}")).into_response(),
+    }
+}
+
+/// The request as it came: its line and headers as headers with a prefix, its body as the body.
+fn echo(request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut headers = HeaderMap::new();
+    for (name, value) in &parts.headers {
+        if let Ok(name) = format!("got-{name}").parse::<axum::http::HeaderName>() {
+            headers.append(name, value.clone());
+        }
+    }
+    let line = format!("{} {}", parts.method, parts.uri);
+    if let Ok(line) = line.parse() {
+        headers.insert("got-line", line);
+    }
+    (headers, Body::new(body)).into_response()
+}
+
+/// The watchdog's answer at its limit, from every replica but one.
+fn limit(but: &str) -> Response {
+    let pod = std::env::var("HOSTNAME").unwrap_or_default();
+    if pod == but {
+        return pod.into_response();
+    }
+    (StatusCode::TOO_MANY_REQUESTS, [("x-openfaas-internal", "faas-middleware")], "limit").into_response()
+}
+
+/// Notes each call as a line of `file`, and answers `status` to the first so many.
+fn fail_first(file: &str, times: u64, status: u64) -> Response {
+    let mut lines = std::fs::read_to_string(file).unwrap_or_default();
+    lines.push_str("called\n");
+    let calls = lines.lines().count() as u64;
+    if std::fs::write(file, lines).is_err() {
+        return StatusCode::INSUFFICIENT_STORAGE.into_response();
+    }
+    if calls <= times {
+        let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+        return status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE).into_response();
+    }
+    format!("call {calls}").into_response()
+}
