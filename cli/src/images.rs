@@ -7,6 +7,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use png::{ColorType, Decoder, Limits, Transformations};
 use sgd_lib::dataset::{Images, Transpose, read_images};
 
@@ -15,6 +16,26 @@ use sgd_lib::dataset::{Images, Transpose, read_images};
 pub(crate) struct Size {
     pub(crate) width: usize,
     pub(crate) height: usize,
+}
+
+/// The value of `--transposed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Transposed {
+    /// Column after column.
+    Yes,
+    /// Row after row.
+    No,
+}
+
+impl Transposed {
+    /// What the flag says; without it, what the files' names say.
+    pub(crate) fn or_by_name(flag: Option<Self>) -> Transpose {
+        match flag {
+            None => Transpose::Auto,
+            Some(Self::Yes) => Transpose::Yes,
+            Some(Self::No) => Transpose::No,
+        }
+    }
 }
 
 const PNG_SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";

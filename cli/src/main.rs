@@ -4,6 +4,10 @@ mod args;
 mod commands;
 mod download;
 mod exit_code;
+#[cfg_attr(not(test), expect(dead_code, reason = "read by predict"))]
+mod images;
+#[cfg_attr(not(test), expect(dead_code, reason = "written by export"))]
+mod model_file;
 mod render;
 mod state_dir;
 
