@@ -1,7 +1,7 @@
 //! What commands show: tables, progress, lines of text or JSON.
 
 pub(crate) mod output;
-#[cfg_attr(not(test), expect(dead_code, reason = "fed by train"))]
+#[expect(dead_code, reason = "fed by train")]
 pub(crate) mod progress;
 #[cfg_attr(not(test), expect(dead_code, reason = "shown by report"))]
 pub(crate) mod table;
