@@ -1,3 +1,13 @@
 //! OpenFaaS's REST API as types, a client for it, and `stack.yml`.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`types`] | the bodies of the REST API |
+//! | [`client`] | calls to a gateway |
+//! | [`stack`] | `stack.yml`, read as faas-cli reads it |
+//! | [`envsubst`] | the `${NAME}` substitutions in it |
 
+pub mod client;
+pub mod envsubst;
+pub mod stack;
 pub mod types;

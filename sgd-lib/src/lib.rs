@@ -13,7 +13,7 @@
 //! | [`dataset`] | readers, the prepared cache, the order of an epoch |
 //! | [`optimizer`] | SGD, momentum, Adagrad, learning-rate schedules |
 //! | [`network`] | layers, parameters, forward and backward |
-//! | [`kernel`] | the arithmetic, and the only `unsafe` code |
+//! | [`kernel`] | the arithmetic, and the only `unsafe` code but for mapping a file in [`dataset`] |
 
 pub mod codec;
 pub mod dataset;

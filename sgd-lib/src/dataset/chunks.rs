@@ -1,8 +1,8 @@
 //! A prepared data set in pieces, for a store.
 //!
 //! A chunk is a header of 32 bytes and deflated payload. Little-endian: magic (4), index (4), the data
-//! set's digest (8), length and CRC-32 of the payload it inflates to (4 each), CRC-32 of the
-//! header's first 24 bytes (4), zeros (4).
+//! set's digest (8), length of the payload it inflates to (4), CRC-32 of the deflated bytes (4), CRC-32 of
+//! the header's first 24 bytes (4), zeros (4).
 
 use std::{io::Write, path::Path};
 
@@ -111,16 +111,18 @@ impl ExactSizeIterator for Chunks<'_> {}
 
 #[expect(clippy::expect_used, reason = "writing into a Vec can't fail")]
 fn encode(index: u32, digest: u64, payload: &[u8]) -> Vec<u8> {
-    let mut chunk = Vec::with_capacity(HEADER_BYTES + payload.len() / 2);
-    chunk.extend(MAGIC);
-    chunk.extend(index.to_le_bytes());
-    chunk.extend(digest.to_le_bytes());
-    chunk.extend((payload.len() as u32).to_le_bytes());
-    chunk.extend(crc32fast::hash(payload).to_le_bytes());
-    chunk.extend(crc32fast::hash(&chunk).to_le_bytes());
-    chunk.extend([0; 4]);
-    let mut deflate = DeflateEncoder::new(chunk, Compression::fast());
-    deflate.write_all(payload).and_then(|()| deflate.finish()).expect("a Vec takes every byte")
+    let mut deflate = DeflateEncoder::new(vec![0; HEADER_BYTES], Compression::fast());
+    let mut chunk =
+        deflate.write_all(payload).and_then(|()| deflate.finish()).expect("a Vec takes every byte");
+    let crc = crc32fast::hash(&chunk[HEADER_BYTES..]);
+    chunk[..4].copy_from_slice(&MAGIC);
+    chunk[4..8].copy_from_slice(&index.to_le_bytes());
+    chunk[8..16].copy_from_slice(&digest.to_le_bytes());
+    chunk[16..20].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+    chunk[20..24].copy_from_slice(&crc.to_le_bytes());
+    let crc = crc32fast::hash(&chunk[..24]);
+    chunk[24..28].copy_from_slice(&crc.to_le_bytes());
+    chunk
 }
 
 /// What is needed to have the data set of a manifest.
@@ -129,7 +131,7 @@ pub enum Rebuild {
     /// Nothing: it is in the cache.
     Present(Dataset),
     /// Its chunks.
-    Missing(ChunkWriter),
+    Missing(Box<ChunkWriter>),
 }
 
 /// Rebuilds a prepared file from chunks that arrive one by one, in order.
@@ -162,7 +164,7 @@ impl ChunkWriter {
         let Manifest { name, shape, class_names, digest, .. } = manifest;
         let writer = CacheWriter::create(lock, name, *shape, class_names.clone(), *digest)?;
         let payload = vec![0; CHUNK_BYTES];
-        Ok(Rebuild::Missing(Self { writer, manifest: manifest.clone(), index: 0, payload }))
+        Ok(Rebuild::Missing(Box::new(Self { writer, manifest: manifest.clone(), index: 0, payload })))
     }
 
     /// The index of the chunk that is due.
@@ -181,11 +183,8 @@ impl ChunkWriter {
         }
         let before = u64::from(self.index) * CHUNK_BYTES as u64;
         let due = (self.manifest.shape.payload_bytes() - before).min(CHUNK_BYTES as u64) as usize;
-        let crc = self.check_header(chunk, due)?;
+        self.check_header(chunk, due)?;
         self.inflate(&chunk[HEADER_BYTES..], due)?;
-        if crc32fast::hash(&self.payload[..due]) != crc {
-            return Err(self.error("damaged data", "data that fit their checksum"));
-        }
         self.writer.write(&self.payload[..due])?;
         self.index += 1;
         Ok(())
@@ -206,8 +205,8 @@ impl ChunkWriter {
         self.writer.finish()
     }
 
-    /// Checks a chunk's header; returns the checksum of what it inflates to.
-    fn check_header(&self, chunk: &[u8], due: usize) -> Result<u32, DatasetError> {
+    /// Checks a chunk's header, and its checksum.
+    fn check_header(&self, chunk: &[u8], due: usize) -> Result<(), DatasetError> {
         let Some(header) = chunk.first_chunk::<HEADER_BYTES>() else {
             return Err(self.error(format!("{} bytes", chunk.len()), format!("more than {HEADER_BYTES}")));
         };
@@ -227,7 +226,10 @@ impl ChunkWriter {
         if word(16) as usize != due {
             return Err(self.error(format!("{} bytes", word(16)), format!("{due} bytes")));
         }
-        Ok(word(20))
+        if word(20) != crc32fast::hash(&chunk[HEADER_BYTES..]) {
+            return Err(self.error("damaged data", "data that fit their checksum"));
+        }
+        Ok(())
     }
 
     /// Inflates exactly `due` bytes, and nothing is left over.

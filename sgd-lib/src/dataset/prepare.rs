@@ -1,6 +1,10 @@
 //! From a source's files to the prepared file.
 
-use std::{fs::File, os::unix::fs::FileExt, path::Path};
+use std::{
+    fs::File,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
 
 use super::{
     Dataset, DatasetError, Shape, Source, Transpose,
@@ -45,7 +49,7 @@ pub(crate) fn prepare(
 
 fn prepare_idx(
     source: &Source,
-    [train_images, train_labels, test_images, test_labels]: &[std::path::PathBuf; 4],
+    [train_images, train_labels, test_images, test_labels]: &[PathBuf; 4],
     mapping: Option<&Path>,
     transpose: Transpose,
     lock: CacheLock,

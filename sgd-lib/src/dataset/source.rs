@@ -274,7 +274,7 @@ fn choose(folder: &Path, prefix: &str, label: &str, group: Group) -> Result<File
             missing: names.join(", "),
         });
     }
-    let mut files = [const { PathBuf::new() }; 4];
+    let mut files: [PathBuf; 4] = Default::default();
     for (slot, mut candidates) in files.iter_mut().zip(group.idx) {
         // The plain file and its gzip are the same; the plain one is faster to read.
         candidates.sort();
@@ -287,3 +287,6 @@ fn choose(folder: &Path, prefix: &str, label: &str, group: Group) -> Result<File
     let mapping = Some(folder.join(format!("{prefix}mapping.txt"))).filter(|path| path.is_file());
     Ok(Files::Idx { files, mapping })
 }
+
+#[cfg(test)]
+mod tests;

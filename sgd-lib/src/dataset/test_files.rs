@@ -1,10 +1,6 @@
 //! Files for the tests: generated ones, and where the real ones are.
 
-use std::{
-    fs,
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::{fs, io::Write, path::Path};
 
 use flate2::{
     Compression,
@@ -162,16 +158,4 @@ impl Mat {
         bytes.extend(elements.concat());
         bytes
     }
-}
-
-/// The real data to test with: EMNIST where the slice lies beside the workspace, else Debian's Fashion-MNIST.
-pub(crate) fn real_folder() -> PathBuf {
-    let candidates = [emnist_slice(), PathBuf::from("/usr/share/datasets/fashion-mnist")];
-    let found = candidates.iter().find(|folder| folder.is_dir());
-    found.expect("no real data to test with: apt-get install dataset-fashion-mnist").clone()
-}
-
-/// Where the slice of EMNIST ByMerge is, on machines that have it.
-pub(crate) fn emnist_slice() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/emnist-bymerge-110k")
 }

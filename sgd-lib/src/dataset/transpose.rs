@@ -1,7 +1,9 @@
 //! Turning images upright.
 
+use serde::{Deserialize, Serialize};
+
 /// Whether files hold their images transposed (column after column), as EMNIST's do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Transpose {
     /// IDX files named `emnist-*` and MATLAB files do, others don't.
     #[default]

@@ -1,1 +1,34 @@
-//! Downpour SGD: the parameter log, leases, the worker loop, evaluation.
+//! Downpour SGD (Dean et al., "Large Scale Distributed Deep Networks", NIPS 2012) on a store.
+//!
+//! M workers train on M shards of the data. Each computes minibatches on its own copy of the
+//! parameters; every `n_push` minibatches it pushes what they changed, every `n_fetch` it fetches
+//! what the others pushed. There is no parameter server: the store keeps a log of the pushes, and
+//! each worker folds it itself.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | `config` | what setup decides and every worker reads |
+//! | `run` | a run from outside: create, watch, stop, report |
+//! | `worker` | the training loop |
+//! | `replica` | a worker's copy of the parameters: base, residue, push, fold |
+//! | `link` | the thread that talks to the store while the worker computes |
+//! | `log` | reading the parameter log without missing anything |
+//! | `evaluator` | accuracy on the test data |
+//! | `event`, `record` | what is told of a run while and after it goes on |
+
+mod config;
+mod evaluator;
+mod event;
+mod link;
+mod log;
+mod record;
+mod replica;
+mod run;
+mod worker;
+
+pub use config::{Combine, ConfigError, DataRef, RunConfig};
+pub use event::Event;
+pub use log::{Folded, LogError};
+pub use record::{Model, WorkerRecord};
+pub use run::{Run, RunError, RunStatus, StopReason, fresh_name};
+pub use worker::{Departure, Identity, Surroundings, Worker, WorkerError};

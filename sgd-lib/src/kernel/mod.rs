@@ -1,1 +1,34 @@
-//! Dense products, activation and softmax: the arithmetic, and the only unsafe code.
+//! Dense and sparse products, activation, softmax: the arithmetic, and the only unsafe code.
+//!
+//! Everything is `f32`, single-threaded and deterministic: which path runs depends on
+//! the processor and on the values given, never on timing, so the same inputs on the
+//! same machine give the same bits.
+//!
+//! | file | what it is for |
+//! |---|---|
+//! | `simd` | one body compiled for several instruction sets, chosen when the program runs |
+//! | `rows` | a row-major matrix whose rows are padded to whole vectors |
+//! | `gemm` | dense products, on the crate `matrixmultiply` |
+//! | `nonzeros` | products with the input images, of which most pixels are blank |
+//! | `dropout` | masks as a function of counters |
+//! | `activation` | tanh with dropout, and its slope |
+//! | `softmax` | softmax, cross-entropy and their gradient |
+//! | `update` | element-wise parameter updates |
+
+mod activation;
+mod dropout;
+mod gemm;
+mod nonzeros;
+mod rows;
+mod simd;
+mod softmax;
+mod update;
+
+pub(crate) use activation::{tanh, tanh_dropout};
+pub(crate) use dropout::Mask;
+pub use gemm::{Matrix, MatrixMut, gemm};
+pub(crate) use nonzeros::{Nonzeros, multiply_nonzeros, nonzeros_gradient, scale};
+pub(crate) use rows::Rows;
+pub(crate) use simd::Simd;
+pub(crate) use softmax::{assess, cross_entropy, softmax};
+pub(crate) use update::{adagrad, descend, momentum, multiply, sum_rows};

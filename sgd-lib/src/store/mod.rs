@@ -1,36 +1,49 @@
 //! Where all state lives: the trait, in Redis and in memory.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | `keys` | the names under which a run keeps its state |
+//! | `entry` | what one push looks like in the parameter log |
+//! | `exchange` | push and fetch in one round trip |
+//! | `lease` | who trains which shard |
+//! | `snapshot` | the folded log |
+//! | `memory`, `redis` | the two stores |
+
+mod entry;
+mod error;
+mod exchange;
+mod keys;
+mod lease;
+mod memory;
+mod redis;
+mod snapshot;
 
 use std::time::Duration;
 
 pub use crate::state::Versioned;
+pub use entry::{Entry, EntryId, EntryKind, Position, Progress};
+pub use error::StoreError;
+pub use exchange::{Control, Cursors, Exchange, Exchanged, PushOutcome};
+pub use keys::{RunIdError, RunKeys};
+pub use lease::{Claim, ClaimRequest, Lease};
+pub use memory::MemoryStore;
+pub use redis::RedisStore;
+pub use snapshot::{Mark, Snapshot, Vector};
 
-/// Why a store could not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// The store can't be reached, or the connection broke.
-    #[error("store {address}: {reason}")]
-    Unreachable {
-        /// Where the store is, without credentials.
-        address: String,
-        /// What went wrong.
-        reason: String,
-    },
-}
+/// How long the keys of a run live after they were last created or written whole.
+pub const RUN_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// A place for state that many workers share. Calls block; every method may be called from any thread.
+/// A place for state that many workers share. Calls block; every method may be called from any
+/// thread, and may be repeated: a call whose answer was lost has no second effect.
+///
+/// Every method fails with a [`StoreError`] when the store can't be reached, refuses the command,
+/// or holds something else under the key.
 pub trait Store: Send + Sync {
     /// The bytes under `key` and their version; `None` where nothing stands.
-    ///
-    /// # Errors
-    /// The store can't be reached.
     fn read(&self, key: &str) -> Result<Option<Versioned<Vec<u8>>>, StoreError>;
 
     /// Writes `value` if `key` is at version `expected` (0: does not exist). Returns the new version,
     /// or `None` where somebody else wrote in between.
-    ///
-    /// # Errors
-    /// The store can't be reached.
     fn write(
         &self,
         key: &str,
@@ -38,4 +51,73 @@ pub trait Store: Send + Sync {
         expected: u64,
         ttl: Option<Duration>,
     ) -> Result<Option<u64>, StoreError>;
+
+    /// The blob under `key`.
+    fn read_blob(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Writes a blob unless there is one. Returns whether it was written.
+    fn create_blob(&self, key: &str, value: &[u8], ttl: Duration) -> Result<bool, StoreError>;
+
+    /// The store's clock, milliseconds since 1970: the only one that leases and records go by.
+    fn now_ms(&self) -> Result<u64, StoreError>;
+
+    /// Adds a run to the index of runs, at the store's time.
+    fn register_run(&self, run: &RunKeys) -> Result<(), StoreError>;
+
+    /// Names of the runs whose configuration still exists, oldest first.
+    fn runs(&self) -> Result<Vec<String>, StoreError>;
+
+    /// Deletes everything that a run left. Returns the number of keys.
+    fn delete_run(&self, run: &RunKeys) -> Result<u64, StoreError>;
+
+    /// Deletes what only a running run needs: logs, snapshot, leases.
+    fn delete_log(&self, run: &RunKeys) -> Result<(), StoreError>;
+
+    /// The run's control record.
+    fn control(&self, run: &RunKeys) -> Result<Control, StoreError>;
+
+    /// Sets the number of workers, once: returns the number that stands.
+    fn fix_workers(&self, run: &RunKeys, workers: u32) -> Result<u32, StoreError>;
+
+    /// Sets the stop flag, once: returns the reason that stands.
+    fn stop(&self, run: &RunKeys, reason: &str) -> Result<String, StoreError>;
+
+    /// Takes the lease of a worker and fences its stream, in one step.
+    fn claim(&self, run: &RunKeys, request: &ClaimRequest) -> Result<Claim, StoreError>;
+
+    /// How many workers ever took a lease.
+    fn streams(&self, run: &RunKeys) -> Result<u32, StoreError>;
+
+    /// Gives a lease back, if it still is ours.
+    fn release(&self, run: &RunKeys, lease: &Lease) -> Result<(), StoreError>;
+
+    /// For each worker below `workers`, whether somebody holds its lease.
+    fn held(&self, run: &RunKeys, workers: u32) -> Result<Vec<bool>, StoreError>;
+
+    /// Push, fetch, renewal and events in one round trip.
+    fn exchange(&self, run: &RunKeys, exchange: &Exchange<'_>) -> Result<Exchanged, StoreError>;
+
+    /// The newest snapshot.
+    fn snapshot(&self, run: &RunKeys) -> Result<Option<Snapshot>, StoreError>;
+
+    /// The newest snapshot's version and vector, without its parameters.
+    fn snapshot_vector(&self, run: &RunKeys) -> Result<Option<(u64, Vector)>, StoreError>;
+
+    /// Replaces the snapshot of version `snapshot.version - 1` and trims what the new one covers.
+    /// Returns false, and does nothing, where another version stands.
+    fn write_snapshot(&self, run: &RunKeys, snapshot: &Snapshot) -> Result<bool, StoreError>;
+
+    /// Takes a lock that expires by itself. Returns whether it was free.
+    fn lock(&self, run: &RunKeys, name: &str, holder: &str, ttl: Duration) -> Result<bool, StoreError>;
+
+    /// Gives a lock back, if it still is `holder`'s.
+    fn unlock(&self, run: &RunKeys, name: &str, holder: &str) -> Result<(), StoreError>;
+
+    /// Events after the one with the id `after` (`0` for all), waiting up to `wait` for the first.
+    fn events(
+        &self,
+        run: &RunKeys,
+        after: &str,
+        wait: Duration,
+    ) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
 }

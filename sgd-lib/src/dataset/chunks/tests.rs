@@ -17,7 +17,7 @@ fn prepared(sample: &Sample) -> (TempDir, Dataset) {
     (folder, dataset)
 }
 
-fn start(cache: &Path, manifest: &Manifest) -> ChunkWriter {
+fn start(cache: &Path, manifest: &Manifest) -> Box<ChunkWriter> {
     match ChunkWriter::start(cache, manifest).unwrap() {
         Rebuild::Missing(writer) => writer,
         Rebuild::Present(dataset) => panic!("{} is there", dataset.name()),
@@ -131,7 +131,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
-    fn any_data_set_survives_chunking(train in 1usize..30, test in 1usize..9, width in 1u32..9, height in 1u32..9) {
+    fn any_data_set_survives_chunking(train in 3usize..30, test in 1usize..9, width in 1u32..9, height in 1u32..9) {
         let (_folder, dataset) = prepared(&Sample::new(train, test, width, height));
         let cache = folder();
         let chunks: Vec<_> = dataset.chunks().collect();

@@ -1,0 +1,171 @@
+//! What setup decides and every worker reads.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::Codec;
+use crate::dataset::{Dataset, Transpose};
+use crate::network::{Architecture, ArchitectureError};
+use crate::optimizer::{LearningRateSchedule, OptimizerKind};
+
+/// How the pushes of M workers are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Combine {
+    /// Each push counts 1/M. M workers that start from the same parameters all step the same way;
+    /// summed, they overshoot M-fold.
+    Mean,
+    /// Each push counts whole, as in DistBelief.
+    Sum,
+}
+
+impl Combine {
+    /// What a push is multiplied by where `workers` push.
+    pub fn factor(self, workers: u32) -> f32 {
+        match self {
+            Self::Mean => 1.0 / workers.max(1) as f32,
+            Self::Sum => 1.0,
+        }
+    }
+}
+
+impl fmt::Display for Combine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mean => "mean",
+            Self::Sum => "sum",
+        })
+    }
+}
+
+impl FromStr for Combine {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "mean" => Ok(Self::Mean),
+            "sum" => Ok(Self::Sum),
+            other => Err(format!("{other:?} is no way to combine pushes; wanted is mean or sum")),
+        }
+    }
+}
+
+/// Where the data of a run are, and which they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataRef {
+    /// The data set's name.
+    pub name: String,
+    /// The folder with its files; `None` when workers take it from the store.
+    pub folder: Option<String>,
+    /// Whether its images are stored transposed.
+    pub transpose: Transpose,
+    /// What the prepared data must be: a worker with other data refuses to train.
+    pub digest: u64,
+}
+
+/// Everything that setup decided about a run. Immutable.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunConfig {
+    /// The data.
+    pub data: DataRef,
+    /// Shape of the network.
+    pub architecture: Architecture,
+    /// Workers asked for.
+    pub workers: u32,
+    /// Samples per minibatch.
+    pub batch_size: u32,
+    /// Minibatches between two fetches.
+    pub n_fetch: u32,
+    /// Minibatches between two pushes.
+    pub n_push: u32,
+    /// Learning rate of the mean gradient of a minibatch, at the start.
+    pub learning_rate: f32,
+    /// How the learning rate changes over the epochs.
+    pub schedule: LearningRateSchedule,
+    /// Epoch limit.
+    pub epochs: u32,
+    /// Stop when this share of the whole test set is classified rightly.
+    pub target_accuracy: Option<f32>,
+    /// Share of a hidden layer's outputs that a training step drops.
+    pub dropout: f32,
+    /// What a gradient does to the parameters.
+    pub optimizer: OptimizerKind,
+    /// How pushes are put together.
+    pub combine: Combine,
+    /// How a push is encoded.
+    pub codec: Codec,
+    /// Decides the initial parameters, the order of the samples and the dropout masks.
+    pub seed: u64,
+    /// 1: a single function; 3: setup and M train functions.
+    pub train_type: u8,
+}
+
+/// A configuration that can't be trained.
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[error("{field} is {found}; wanted is {wanted}")]
+pub struct ConfigError {
+    field: &'static str,
+    found: String,
+    wanted: &'static str,
+}
+
+impl RunConfig {
+    /// The defaults, for a data set: 784-100-47 on EMNIST ByMerge.
+    ///
+    /// # Errors
+    /// The data have images of no pixels, or no classes.
+    pub fn for_data(data: &Dataset) -> Result<Self, ArchitectureError> {
+        Ok(Self {
+            data: DataRef {
+                name: data.name().to_owned(),
+                folder: None,
+                transpose: Transpose::Auto,
+                digest: data.digest(),
+            },
+            architecture: Architecture::new(data.pixels(), &[100], data.classes())?,
+            workers: 2,
+            batch_size: 32,
+            n_fetch: 10,
+            n_push: 10,
+            learning_rate: 0.5,
+            schedule: LearningRateSchedule::Constant,
+            epochs: 55,
+            target_accuracy: None,
+            dropout: 0.2,
+            optimizer: OptimizerKind::Sgd,
+            combine: Combine::Mean,
+            codec: Codec::Int8,
+            seed: 1,
+            train_type: 3,
+        })
+    }
+
+    /// Checks every field's range.
+    ///
+    /// # Errors
+    /// The first field that is out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let positive = |field, value: u32| {
+            let error = || ConfigError { field, found: value.to_string(), wanted: "1 or more" };
+            if value >= 1 { Ok(()) } else { Err(error()) }
+        };
+        positive("number_of_workers", self.workers)?;
+        positive("batch_size", self.batch_size)?;
+        positive("n_fetch", self.n_fetch)?;
+        positive("n_push", self.n_push)?;
+        positive("iterations", self.epochs)?;
+        let range = |field, value: f32, fits: bool, wanted| {
+            let error = || ConfigError { field, found: value.to_string(), wanted };
+            if fits { Ok(()) } else { Err(error()) }
+        };
+        let rate = self.learning_rate;
+        range("alpha", rate, rate > 0.0 && rate.is_finite(), "a finite number above 0")?;
+        let dropout = self.dropout;
+        range("dropout_percent", dropout, (0.0..1.0).contains(&dropout), "a fraction from 0 to below 1")?;
+        if let Some(target) = self.target_accuracy {
+            range("target_accuracy", target, target > 0.0 && target <= 1.0, "above 0 and at most 1")?;
+        }
+        Ok(())
+    }
+}

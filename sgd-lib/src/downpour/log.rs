@@ -1,0 +1,194 @@
+//! Reading the parameter log without missing anything.
+
+use crate::codec::{self, CodecError};
+use crate::state::StateError;
+use crate::store::{
+    Cursors, Entry, EntryId, EntryKind, Exchange, Mark, RunKeys, Snapshot, Store, StoreError, Vector,
+};
+
+/// Why the parameter log can't be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A typed value is none.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A payload is none.
+    #[error("a payload in the store: {0}")]
+    Codec(#[from] CodecError),
+    /// There are no parameters.
+    #[error(
+        "run {run}: no snapshot of the parameters is stored; was the run deleted, or has the store lost its data?"
+    )]
+    NoSnapshot {
+        /// The run.
+        run: String,
+    },
+    /// The model is none.
+    #[error("{key}: {bytes} bytes that are no model")]
+    NoModel {
+        /// The key.
+        key: String,
+        /// How many bytes stand there.
+        bytes: usize,
+    },
+    /// The log was trimmed faster than it could be read.
+    #[error("run {run}: the log was trimmed {tries} times while it was read")]
+    Trimmed {
+        /// The run.
+        run: String,
+        /// How often.
+        tries: u32,
+    },
+}
+
+/// An entry that does not follow the cursor: something in between was trimmed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Gap;
+
+/// The bytes that one read of a stream may bring into memory, about.
+const READ_BYTES: usize = 4 << 20;
+/// Rebuilding from a newer snapshot more often than this in one read means that something is wrong.
+const MAX_REBUILDS: u32 = 100;
+
+/// The parameters with everything folded in up to a vector: initial parameters + each entry once.
+#[derive(Clone, Debug)]
+pub struct Folded {
+    /// The parameters, in the architecture's flat layout.
+    pub parameters: Vec<f32>,
+    /// The last entry of each stream that is in them.
+    pub vector: Vector,
+    /// The snapshot that this started from.
+    pub snapshot_version: u64,
+}
+
+impl Folded {
+    /// Loads the newest snapshot and everything after it, in stream and ID order.
+    ///
+    /// # Errors
+    /// The store fails, has no snapshot, or holds something that does not decode.
+    pub fn load(store: &dyn Store, run: &RunKeys, rows: &[(usize, usize)]) -> Result<Self, LogError> {
+        for _ in 0..MAX_REBUILDS {
+            let mut folded = Self::from_snapshot(store, run, rows)?;
+            if folded.catch_up(store, run, rows)? == Ok(()) {
+                return Ok(folded);
+            }
+        }
+        Err(LogError::Trimmed { run: run.run().to_owned(), tries: MAX_REBUILDS })
+    }
+
+    fn from_snapshot(store: &dyn Store, run: &RunKeys, rows: &[(usize, usize)]) -> Result<Self, LogError> {
+        let none = || LogError::NoSnapshot { run: run.run().to_owned() };
+        let snapshot = store.snapshot(run)?.ok_or_else(none)?;
+        let count = rows.iter().map(|(rows, length)| rows * length).sum();
+        let parameters = codec::blob::unpack(&snapshot.parameters, count)?;
+        Ok(Self { parameters, vector: snapshot.vector, snapshot_version: snapshot.version })
+    }
+
+    /// Reads on until nothing is left to read. `Err(Gap)`: start again from the snapshot.
+    fn catch_up(
+        &mut self,
+        store: &dyn Store,
+        run: &RunKeys,
+        rows: &[(usize, usize)],
+    ) -> Result<Result<(), Gap>, LogError> {
+        loop {
+            let cursors = cursors(&self.vector, None);
+            let fetch = Exchange {
+                cursors: Some(&cursors),
+                entries_per_stream: entries_per_read(rows, cursors.len()),
+                ..Exchange::default()
+            };
+            let fetched = store.exchange(run, &fetch)?;
+            let known = self.vector.len();
+            add_streams(&mut self.vector, &fetched.streams);
+            if fetched.entries.is_empty() && self.vector.len() == known {
+                return Ok(Ok(()));
+            }
+            for (worker, entries) in &fetched.entries {
+                for entry in entries {
+                    if advance(&mut self.vector, *worker, entry) == Err(Gap) {
+                        return Ok(Err(Gap));
+                    }
+                    if entry.kind != EntryKind::Fence {
+                        codec::decode_add(&entry.payload, rows, &mut self.parameters)?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// This as the snapshot after the one of version `version`.
+    pub fn to_snapshot(&self, version: u64) -> Snapshot {
+        Snapshot {
+            version: version + 1,
+            vector: self.vector.clone(),
+            parameters: codec::blob::pack(&self.parameters),
+        }
+    }
+}
+
+/// Where to read on in each stream, `except` one's own.
+pub(super) fn cursors(vector: &Vector, except: Option<u32>) -> Cursors {
+    let others = vector.iter().filter(|(worker, _)| Some(**worker) != except);
+    others.map(|(worker, mark)| (*worker, mark.id)).collect()
+}
+
+/// Starts to follow streams that were not known yet.
+pub(super) fn add_streams(vector: &mut Vector, streams: &[u32]) {
+    for worker in streams {
+        vector.entry(*worker).or_default();
+    }
+}
+
+/// Moves a stream's cursor over an entry.
+pub(super) fn advance(vector: &mut Vector, worker: u32, entry: &Entry) -> Result<(), Gap> {
+    let mark = vector.entry(worker).or_default();
+    if entry.prev != mark.id {
+        return Err(Gap);
+    }
+    *mark = Mark { id: entry.id, progress: entry.progress.unwrap_or(mark.progress) };
+    Ok(())
+}
+
+/// How many entries of each of `streams` streams to ask for at once, so that memory stays bounded.
+pub(super) fn entries_per_read(rows: &[(usize, usize)], streams: usize) -> usize {
+    let bytes: usize = rows.iter().map(|(rows, length)| rows * length * 4).sum();
+    (READ_BYTES / (bytes * streams.max(1)).max(1)).clamp(2, 64)
+}
+
+/// The vector as `(stream, last entry)` pairs, as an entry carries it.
+pub(super) fn seen(vector: &Vector, except: u32) -> Vec<(u32, EntryId)> {
+    cursors(vector, Some(except)).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(id: EntryId, prev: EntryId) -> Entry {
+        Entry { id, prev, kind: EntryKind::Push, progress: None, seen: Vec::new(), payload: Vec::new() }
+    }
+
+    #[test]
+    fn an_entry_that_does_not_follow_the_cursor_is_a_gap() {
+        let id = |seq| EntryId { token: 7, seq };
+        let mut vector = Vector::new();
+        add_streams(&mut vector, &[2]);
+        assert_eq!(advance(&mut vector, 2, &entry(id(0), EntryId::ZERO)), Ok(()));
+        assert_eq!(advance(&mut vector, 2, &entry(id(1), id(0))), Ok(()));
+        assert_eq!(advance(&mut vector, 2, &entry(id(3), id(2))), Err(Gap));
+        assert_eq!(cursors(&vector, None)[&2], id(1));
+        assert!(cursors(&vector, Some(2)).is_empty());
+    }
+
+    #[test]
+    fn a_read_is_bounded_in_memory() {
+        assert_eq!(entries_per_read(&[(785, 100), (101, 47)], 1), 12);
+        assert_eq!(entries_per_read(&[(785, 100), (101, 47)], 64), 2);
+        assert_eq!(entries_per_read(&[(2, 2)], 1), 64);
+    }
+}

@@ -1,0 +1,136 @@
+//! A worker's copy of the parameters.
+//!
+//! θ = the parameters that are trained; base = initial parameters + every entry folded so far;
+//! residue = what a lossy codec has not sent yet. All are flat vectors in the architecture's layout.
+
+use crate::codec::{Codec, CodecError, Encoder};
+
+/// θ, base and residue, and the buffers of a push. Nothing is allocated after [`Replica::new`].
+pub(super) struct Replica {
+    parameters: Vec<f32>,
+    base: Vec<f32>,
+    residue: Vec<f32>,
+    /// What the receivers of the push in flight will decode.
+    decoded: Vec<f32>,
+    encoder: Encoder,
+    whole: Encoder,
+}
+
+impl Replica {
+    /// A copy of `base`.
+    pub(super) fn new(base: Vec<f32>, codec: Codec, rows: &[(usize, usize)]) -> Self {
+        let zeros = vec![0.0; base.len()];
+        Self {
+            parameters: base.clone(),
+            base,
+            residue: zeros.clone(),
+            decoded: zeros,
+            encoder: Encoder::new(codec, rows),
+            whole: Encoder::new(Codec::F32, rows),
+        }
+    }
+
+    /// θ, to train on.
+    pub(super) fn parameters(&mut self) -> &mut [f32] {
+        &mut self.parameters
+    }
+
+    /// The sum of everything that was folded so far.
+    pub(super) fn base(&self) -> &[f32] {
+        &self.base
+    }
+
+    /// Encodes what θ moved since the last push, times `combine`, plus the residue; with `flush`
+    /// as f32, so that nothing is held back. Afterwards θ = base + what was encoded: exactly what
+    /// base becomes with [`Replica::accept`], so a row without a gradient stays equal and is skipped.
+    pub(super) fn encode(
+        &mut self,
+        combine: f32,
+        flush: bool,
+        payload: &mut Vec<u8>,
+    ) -> Result<(), CodecError> {
+        for ((residue, theta), base) in self.residue.iter_mut().zip(&self.parameters).zip(&self.base) {
+            *residue += combine * (theta - base);
+        }
+        let encoder = if flush { &mut self.whole } else { &mut self.encoder };
+        encoder.encode(&self.residue, &mut self.decoded, payload)?;
+        for (((residue, decoded), theta), base) in
+            self.residue.iter_mut().zip(&self.decoded).zip(&mut self.parameters).zip(&self.base)
+        {
+            *residue -= decoded;
+            *theta = base + decoded;
+        }
+        Ok(())
+    }
+
+    /// The push that was encoded last stands in the log.
+    pub(super) fn accept(&mut self) {
+        for (base, decoded) in self.base.iter_mut().zip(&self.decoded) {
+            *base += decoded;
+        }
+    }
+
+    /// Folds in what others pushed.
+    pub(super) fn fold(&mut self, sum: &[f32]) {
+        for ((base, theta), x) in self.base.iter_mut().zip(&mut self.parameters).zip(sum) {
+            *base += x;
+            *theta += x;
+        }
+    }
+
+    /// Takes over a base that was rebuilt from snapshot and log; θ keeps what it has not pushed.
+    pub(super) fn rebase(&mut self, base: Vec<f32>) {
+        for ((theta, old), new) in self.parameters.iter_mut().zip(&self.base).zip(&base) {
+            *theta += new - old;
+        }
+        self.base = base;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::decode_add;
+
+    const ROWS: &[(usize, usize)] = &[(3, 2)];
+
+    #[test]
+    fn what_is_pushed_is_what_base_becomes() {
+        for codec in [Codec::F32, Codec::F16, Codec::Int8] {
+            let mut replica = Replica::new(vec![0.5; 6], codec, ROWS);
+            replica.parameters()[..2].copy_from_slice(&[0.75, 0.4]);
+            let mut payload = Vec::new();
+            replica.encode(0.5, false, &mut payload).unwrap();
+            let mut received = vec![0.5; 6];
+            decode_add(&payload, ROWS, &mut received).unwrap();
+            replica.accept();
+            assert_eq!(replica.base(), received, "{codec}");
+            assert_eq!(replica.parameters(), received, "{codec}");
+        }
+    }
+
+    #[test]
+    fn a_flush_sends_what_rounding_held_back() {
+        let mut replica = Replica::new(vec![0.0; 6], Codec::Int8, ROWS);
+        let moved = [0.1, 0.033, -0.7, 0.2, 0.0, 0.0];
+        replica.parameters().copy_from_slice(&moved);
+        let mut payload = Vec::new();
+        replica.encode(1.0, false, &mut payload).unwrap();
+        replica.accept();
+        assert_ne!(replica.base(), moved);
+        replica.encode(1.0, true, &mut payload).unwrap();
+        replica.accept();
+        for (base, wanted) in replica.base().iter().zip(moved) {
+            assert!((base - wanted).abs() < 1e-7, "{base} {wanted}");
+        }
+    }
+
+    #[test]
+    fn a_new_base_keeps_what_was_not_pushed() {
+        let mut replica = Replica::new(vec![0.0; 6], Codec::F32, ROWS);
+        replica.parameters()[0] = 1.0;
+        replica.fold(&[0.0, 2.0, 0.0, 0.0, 0.0, 0.0]);
+        replica.rebase(vec![4.0; 6]);
+        assert_eq!(replica.parameters(), [5.0, 4.0, 4.0, 4.0, 4.0, 4.0]);
+    }
+}

@@ -1,0 +1,162 @@
+//! The worker's side of pushing and fetching.
+
+use super::{Departure, Event, PROGRESS_INTERVAL, Worker, WorkerError};
+use crate::downpour::link::{Reply, Request};
+use crate::downpour::run::StopReason;
+use crate::network::Evaluation;
+use crate::state;
+use crate::store::{EntryKind, PushOutcome};
+use std::time::Instant;
+
+impl Worker<'_> {
+    /// After a minibatch: takes a reply that has come, and sends what is due. A push or fetch that is
+    /// due waits for the one before.
+    pub(super) fn talk(&mut self, own: u32) -> Result<(), WorkerError> {
+        if let Some(reply) = self.link.poll() {
+            self.receive(reply?)?;
+        }
+        let push = self.since_push >= self.config.n_push;
+        let fetch = self.since_fetch >= self.config.n_fetch;
+        if push || fetch {
+            self.settle()?;
+            if self.ending.is_none() {
+                self.tell_progress(own)?;
+                self.send(push.then_some(EntryKind::Push), fetch)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the reply that is under way, if one is.
+    pub(super) fn settle(&mut self) -> Result<(), WorkerError> {
+        while self.link.in_flight() {
+            let reply = self.link.wait().ok_or(WorkerError::LinkEnded)??;
+            self.receive(reply)?;
+        }
+        Ok(())
+    }
+
+    /// Pushes everything that was held back, fetches, and waits for the answer.
+    pub(super) fn flush(&mut self) -> Result<(), WorkerError> {
+        self.settle()?;
+        if !matches!(self.ending, Some(Departure::Replaced)) {
+            self.send(Some(EntryKind::Flush), true)?;
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn send(&mut self, push: Option<EntryKind>, fetch: bool) -> Result<(), WorkerError> {
+        let mut request = Request {
+            fetch,
+            sum: std::mem::take(&mut self.sum),
+            payload: std::mem::take(&mut self.payload),
+            events: std::mem::take(&mut self.events),
+            ..Request::default()
+        };
+        if std::mem::take(&mut self.snapshot_due) {
+            request.snapshot = Some(self.replica.base().to_vec());
+        }
+        if let Some(kind) = push {
+            let combine = self.config.combine.factor(self.workers);
+            self.replica.encode(combine, kind == EntryKind::Flush, &mut request.payload)?;
+            self.progress.pushes += 1;
+            self.unfetched_pushes += 1;
+            self.record.bytes_pushed += request.payload.len() as u64;
+            request.push = Some((kind, self.progress));
+            self.since_push = 0;
+        }
+        if fetch {
+            self.since_fetch = 0;
+        }
+        self.link.send(request);
+        Ok(())
+    }
+
+    fn receive(&mut self, mut reply: Reply) -> Result<(), WorkerError> {
+        match reply.push {
+            Some(PushOutcome::Accepted) => {
+                self.replica.accept();
+                self.record.ended_ms = self.now_ms();
+            }
+            Some(PushOutcome::Fenced | PushOutcome::Gone) => self.ending = Some(Departure::Replaced),
+            None => {}
+        }
+        if !reply.lease_held {
+            self.ending = Some(Departure::Replaced);
+        }
+        if let Some(rebuilt) = reply.rebuilt.take() {
+            self.replica.rebase(rebuilt);
+        } else if reply.pushes > 0 {
+            self.replica.fold(&reply.sum);
+        }
+        if let Some(control) = reply.control.take() {
+            self.count_fetch(&reply);
+            self.all_done = reply.all_done;
+            if let (Some(reason), None) = (control.stop, &self.ending) {
+                self.ending = Some(Departure::Finished(reason.parse().unwrap_or(StopReason::Requested)));
+            }
+        }
+        for worker in reply.missing {
+            tracing::warn!(worker, "nobody holds this worker's lease: asking for a successor");
+            self.surroundings.recruit(worker);
+        }
+        self.snapshot_due |= reply.snapshot_due;
+        self.payload = reply.payload;
+        self.sum = reply.sum;
+        Ok(())
+    }
+
+    /// The entries of a fetch came after the one before, so the pushes in between had not seen them:
+    /// the last of k such pushes none of the n, the one before it n/k fewer, and so on.
+    fn count_fetch(&mut self, reply: &Reply) {
+        let pushes = std::mem::take(&mut self.unfetched_pushes);
+        self.record.fetches += 1;
+        self.record.bytes_fetched += reply.bytes;
+        if pushes > 0 {
+            let unseen = reply.pushes as f64;
+            self.record.staleness_sum += unseen * (pushes as f64 + 1.0) / 2.0;
+            self.record.staleness_max = self.record.staleness_max.max(reply.pushes);
+        }
+    }
+
+    /// An event that goes with the next request.
+    pub(super) fn tell(&mut self, event: &Event) -> Result<(), WorkerError> {
+        self.events.push(state::encode("event", event)?);
+        Ok(())
+    }
+
+    pub(super) fn tell_evaluation(&mut self, tried: Evaluation, whole: bool) -> Result<(), WorkerError> {
+        self.tell(&Event::Evaluated {
+            worker: self.lease.worker,
+            images: u32::try_from(tried.samples).unwrap_or(u32::MAX),
+            accuracy: tried.accuracy() as f32,
+            whole,
+        })
+    }
+
+    fn tell_progress(&mut self, own: u32) -> Result<(), WorkerError> {
+        let (since, samples) = self.told;
+        let elapsed = since.elapsed();
+        if elapsed < PROGRESS_INTERVAL {
+            return Ok(());
+        }
+        let trained = (self.progress.samples - samples).max(1) as f64;
+        let event = Event::Progress {
+            worker: self.lease.worker,
+            epoch: self.progress.at.epoch,
+            share: self.progress.at.minibatch as f32 / own.max(1) as f32,
+            samples: self.progress.samples,
+            samples_per_s: (trained / elapsed.as_secs_f64()) as f32,
+            loss: (self.loss_sum / trained) as f32,
+            staleness: self.staleness_mean() as f32,
+        };
+        self.told = (Instant::now(), self.progress.samples);
+        self.loss_sum = 0.0;
+        self.tell(&event)
+    }
+
+    fn staleness_mean(&self) -> f64 {
+        self.record.staleness_sum / self.progress.pushes.max(1) as f64
+    }
+}

@@ -1,0 +1,81 @@
+//! A minibatch of images, as the first layer sees it.
+
+use super::Layer;
+use crate::kernel::{MatrixMut, Nonzeros, Rows, Simd, gemm, multiply_nonzeros, nonzeros_gradient, scale};
+
+/// Up to this share of pixels that aren't blank, in eighths, the products skip the blank
+/// ones; measured where the dense product becomes faster.
+const MAX_SPARSE_EIGHTHS: usize = 5;
+
+/// With fewer images than this a dense product mostly repacks the weights.
+const MIN_DENSE_SAMPLES: usize = 8;
+
+/// The images of one minibatch. Whether blank pixels are skipped or a dense product runs
+/// is decided anew for each minibatch, from its pixels only, so that it is reproducible.
+#[derive(Debug)]
+pub(super) struct Input {
+    nonzeros: Nonzeros,
+    dense: Rows,
+    samples: usize,
+    is_dense: bool,
+}
+
+impl Input {
+    /// Room for `capacity` images for `layer`, the first one.
+    pub(super) fn new(layer: &Layer, capacity: usize) -> Self {
+        Self {
+            nonzeros: Nonzeros::new(layer.inputs, capacity),
+            dense: Rows::new(capacity, layer.inputs),
+            samples: 0,
+            is_dense: false,
+        }
+    }
+
+    /// Takes in the images of a minibatch.
+    pub(super) fn load<'a>(
+        &mut self,
+        layer: &Layer,
+        images: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
+    ) {
+        self.samples = images.len();
+        let nonzeros = self.nonzeros.load(images.clone());
+        let pixels = self.samples * layer.inputs;
+        let is_sparse = self.samples < MIN_DENSE_SAMPLES || nonzeros * 8 <= pixels * MAX_SPARSE_EIGHTHS;
+        self.is_dense = !(is_sparse && Nonzeros::supports(layer.outputs));
+        if self.is_dense {
+            let stride = self.dense.stride();
+            let rows = self.dense.padded_mut(self.samples).chunks_exact_mut(stride);
+            for (row, image) in rows.zip(images) {
+                for (value, &pixel) in row.iter_mut().zip(image) {
+                    *value = scale(pixel);
+                }
+            }
+        }
+    }
+
+    /// `out += images · weights`, a row per image.
+    pub(super) fn forward(&self, simd: Simd, layer: &Layer, parameters: &[f32], out: &mut Rows) {
+        if self.is_dense {
+            let weights = layer.weight_matrix(parameters);
+            gemm(self.dense.matrix(self.samples), weights, 1.0, &mut out.matrix_mut(self.samples));
+        } else {
+            multiply_nonzeros(simd, &self.nonzeros, &parameters[layer.weights.start..layer.biases.end], out);
+        }
+    }
+
+    /// The weights' part of `gradient` = imagesᵀ · delta.
+    pub(super) fn weight_gradient(&self, simd: Simd, layer: &Layer, delta: &Rows, gradient: &mut [f32]) {
+        let gradient = &mut gradient[layer.weights.clone()];
+        if self.is_dense {
+            let mut gradient = MatrixMut::new(gradient, layer.inputs, layer.outputs);
+            gemm(
+                self.dense.matrix(self.samples).transposed(),
+                delta.matrix(self.samples),
+                0.0,
+                &mut gradient,
+            );
+        } else {
+            nonzeros_gradient(simd, &self.nonzeros, delta, gradient);
+        }
+    }
+}

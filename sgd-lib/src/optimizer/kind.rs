@@ -1,0 +1,51 @@
+//! The choice of an optimizer, as settings write it.
+
+use serde::{Deserialize, Serialize};
+
+use super::names::named;
+use super::{Adagrad, Momentum, Optimizer, Sgd};
+
+/// Which rule changes the parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimizerKind {
+    /// [`Sgd`].
+    Sgd,
+    /// [`Momentum`].
+    Momentum,
+    /// [`Adagrad`].
+    Adagrad,
+}
+
+named!(OptimizerKind, "optimizer", Sgd = "sgd", Momentum = "momentum", Adagrad = "adagrad");
+
+impl OptimizerKind {
+    /// The optimizer in its initial state, for this many parameters.
+    pub fn build(self, parameter_count: usize) -> Box<dyn Optimizer> {
+        match self {
+            Self::Sgd => Box::new(Sgd::new(parameter_count)),
+            Self::Momentum => Box::new(Momentum::new(parameter_count)),
+            Self::Adagrad => Box::new(Adagrad::new(parameter_count)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        for &kind in OptimizerKind::ALL {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
+        let error = "adam".parse::<OptimizerKind>().unwrap_err();
+        assert_eq!(error.to_string(), "optimizer is `adam`; it must be one of sgd, momentum, adagrad");
+    }
+
+    #[test]
+    #[should_panic(expected = "length of the gradient")]
+    fn a_gradient_of_another_length_is_refused() {
+        OptimizerKind::Momentum.build(3).step(0.1, &[0.0; 2], &mut [0.0; 3]);
+    }
+}

@@ -1,0 +1,39 @@
+//! Plain stochastic gradient descent.
+
+use super::{Optimizer, check_lengths};
+use crate::kernel::{Simd, descend};
+
+/// Plain stochastic gradient descent: `w -= η g`.
+#[derive(Debug)]
+pub struct Sgd {
+    simd: Simd,
+    parameter_count: usize,
+}
+
+impl Sgd {
+    /// For this many parameters.
+    pub fn new(parameter_count: usize) -> Self {
+        Self { simd: Simd::detect(), parameter_count }
+    }
+}
+
+impl Optimizer for Sgd {
+    fn step(&mut self, learning_rate: f32, gradient: &[f32], parameters: &mut [f32]) {
+        check_lengths(self.parameter_count, gradient, parameters);
+        descend(self.simd, learning_rate, gradient, parameters);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_steps_by_hand() {
+        let (mut sgd, mut parameters) = (Sgd::new(2), [1.0, -2.0]);
+        sgd.step(0.5, &[1.0, -0.5], &mut parameters);
+        assert_eq!(parameters, [0.5, -1.75]);
+        sgd.step(0.25, &[2.0, 1.0], &mut parameters);
+        assert_eq!(parameters, [0.0, -2.0]);
+    }
+}

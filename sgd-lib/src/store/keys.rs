@@ -1,0 +1,130 @@
+//! The names under which a run keeps its state.
+
+use std::fmt;
+
+/// The keys of one run. All share the hash tag `{run}`, so scripts and pipelines also work on
+/// Redis Cluster.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RunKeys {
+    run: String,
+}
+
+/// A run's name that can't be one.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("run {found:?}: a run's name is 1 to 64 letters, digits or dashes")]
+pub struct RunIdError {
+    found: String,
+}
+
+/// The sorted set of all runs, by time of creation.
+pub(super) const RUNS: &str = "dp:runs";
+
+impl RunKeys {
+    /// The keys of the run of this name.
+    ///
+    /// # Errors
+    /// The name is empty, longer than 64 bytes, or has a character other than letters, digits and dashes.
+    pub fn new(run: &str) -> Result<Self, RunIdError> {
+        let fits = (1..=64).contains(&run.len())
+            && run.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if fits {
+            Ok(Self { run: run.to_owned() })
+        } else {
+            Err(RunIdError { found: run.chars().take(80).collect() })
+        }
+    }
+
+    /// The run's name.
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// What every key of the run starts with.
+    pub fn prefix(&self) -> String {
+        format!("dp:{{{}}}:", self.run)
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("dp:{{{}}}:{name}", self.run)
+    }
+
+    /// Typed state: everything that setup decided.
+    pub fn config(&self) -> String {
+        self.key("config")
+    }
+
+    /// Hash: stop flag and reason, number of workers.
+    pub fn control(&self) -> String {
+        self.key("control")
+    }
+
+    /// Hash: which fan-out call became which worker.
+    pub(super) fn places(&self) -> String {
+        self.key("places")
+    }
+
+    /// Set: every worker that ever fenced.
+    pub(super) fn streams(&self) -> String {
+        self.key("streams")
+    }
+
+    /// Stream: a worker's pushes.
+    pub(super) fn log(&self, worker: u32) -> String {
+        self.key(&format!("log:{worker}"))
+    }
+
+    /// String: a worker's lease.
+    pub(super) fn lease(&self, worker: u32) -> String {
+        self.key(&format!("lease:{worker}"))
+    }
+
+    /// Hash: version, vector and parameters of the snapshot.
+    pub(super) fn snapshot(&self) -> String {
+        self.key("snapshot")
+    }
+
+    /// String: a lock that expires.
+    pub(super) fn lock(&self, name: &str) -> String {
+        self.key(&format!("lock:{name}"))
+    }
+
+    /// Stream: progress.
+    pub(super) fn events(&self) -> String {
+        self.key("events")
+    }
+
+    /// Typed state: what a worker did.
+    pub fn worker(&self, worker: u32) -> String {
+        self.key(&format!("worker:{worker}"))
+    }
+
+    /// Blob: the final parameters and their accuracy.
+    pub fn model(&self) -> String {
+        self.key("model")
+    }
+}
+
+impl fmt::Debug for RunKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RunKeys({})", self.run)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_carry_the_hash_tag() {
+        let keys = RunKeys::new("r-1").unwrap();
+        assert_eq!(keys.config(), "dp:{r-1}:config");
+        assert!(keys.log(3).starts_with(&keys.prefix()));
+    }
+
+    #[test]
+    fn a_name_that_would_break_the_hash_tag_is_refused() {
+        for name in ["", "a}b", "a:b", "ä", &"x".repeat(65)] {
+            assert!(RunKeys::new(name).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! The store in this process's memory: for tests and for runs of a single function.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{
+    Claim, ClaimRequest, Control, Entry, EntryId, EntryKind, Exchange, Exchanged, Lease, PushOutcome,
+    RunKeys, Snapshot, Store, StoreError, Vector, Versioned,
+};
+
+/// A store that lives and dies with the process.
+#[derive(Default)]
+pub struct MemoryStore {
+    inner: Mutex<Inner>,
+    /// Rings at each event.
+    event: Condvar,
+}
+
+#[derive(Default)]
+struct Inner {
+    values: HashMap<String, Expiring<Versioned<Vec<u8>>>>,
+    blobs: HashMap<String, Expiring<Vec<u8>>>,
+    /// In the order of their registration.
+    runs: Vec<String>,
+    states: HashMap<String, RunState>,
+}
+
+/// What one run keeps besides typed state and blobs.
+#[derive(Default)]
+struct RunState {
+    control: Control,
+    places: HashMap<String, u32>,
+    logs: BTreeMap<u32, Log>,
+    leases: HashMap<u32, Expiring<String>>,
+    locks: HashMap<String, Expiring<String>>,
+    snapshot: Option<Snapshot>,
+    events: Vec<Vec<u8>>,
+}
+
+#[derive(Default)]
+struct Log {
+    last: EntryId,
+    entries: Vec<Entry>,
+}
+
+struct Expiring<T> {
+    value: T,
+    until: Option<Instant>,
+}
+
+impl<T> Expiring<T> {
+    fn new(value: T, ttl: Option<Duration>) -> Self {
+        Self { value, until: ttl.map(|ttl| Instant::now() + ttl) }
+    }
+
+    fn alive(&self) -> Option<&T> {
+        self.until.is_none_or(|until| Instant::now() < until).then_some(&self.value)
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // Each method changes the maps in steps that leave them whole.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn state(&mut self, run: &RunKeys) -> &mut RunState {
+        self.states.entry(run.run().to_owned()).or_default()
+    }
+
+    fn exists(&self, run: &RunKeys) -> bool {
+        self.values.get(&run.config()).is_some_and(|value| value.alive().is_some())
+    }
+}
+
+fn system_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl RunState {
+    fn is_held(&self, worker: u32) -> bool {
+        self.leases.get(&worker).and_then(Expiring::alive).is_some()
+    }
+
+    fn free_place(&self, workers: u32) -> Option<u32> {
+        let free = |&worker: &u32| !self.is_held(worker);
+        let untouched = (0..workers).filter(free).find(|worker| !self.logs.contains_key(worker));
+        untouched.or_else(|| (0..workers).find(free))
+    }
+
+    fn claim(&mut self, request: &ClaimRequest) -> Claim {
+        if let Some(reason) = &self.control.stop {
+            return Claim::Over { reason: reason.clone() };
+        }
+        let workers = self.control.workers.unwrap_or(request.workers);
+        let mine = self.places.get(&request.place).copied();
+        let wanted = match mine {
+            Some(mine) if request.worker.is_none_or(|worker| worker == mine) => {
+                if self.is_held(mine) {
+                    return Claim::Duplicate { worker: mine };
+                }
+                Some(mine)
+            }
+            _ => request.worker.or_else(|| self.free_place(workers)),
+        };
+        let Some(worker) = wanted.filter(|&worker| worker < workers && !self.is_held(worker)) else {
+            return Claim::Taken;
+        };
+        self.places.insert(request.place.clone(), worker);
+        self.grant(worker, request)
+    }
+
+    fn grant(&mut self, worker: u32, request: &ClaimRequest) -> Claim {
+        let now_ms = system_ms();
+        let log = self.logs.entry(worker).or_default();
+        let prev = log.last;
+        let token = now_ms.max(prev.token + 1);
+        let id = EntryId { token, seq: 0 };
+        let fence =
+            Entry { id, prev, kind: EntryKind::Fence, progress: None, seen: Vec::new(), payload: Vec::new() };
+        log.entries.push(fence);
+        log.last = id;
+        let lease = Lease { worker, holder: request.holder.clone(), token, ttl: request.ttl };
+        self.leases.insert(worker, Expiring::new(lease.value(), Some(request.ttl)));
+        Claim::Granted { lease, resumed: prev != EntryId::ZERO, now_ms }
+    }
+
+    fn push(&mut self, worker: u32, entry: &Entry) -> PushOutcome {
+        let Some(log) = self.logs.get_mut(&worker) else { return PushOutcome::Gone };
+        if entry.id > log.last {
+            log.last = entry.id;
+            log.entries.push(entry.clone());
+            PushOutcome::Accepted
+        } else if entry.id == log.last {
+            PushOutcome::Accepted
+        } else {
+            PushOutcome::Fenced
+        }
+    }
+
+    fn renew(&mut self, lease: &Lease) -> bool {
+        let ours = match self.leases.get(&lease.worker).and_then(Expiring::alive) {
+            Some(held) => *held == lease.value(),
+            None => self.logs.get(&lease.worker).is_some_and(|log| log.last.token == lease.token),
+        };
+        if ours {
+            self.leases.insert(lease.worker, Expiring::new(lease.value(), Some(lease.ttl)));
+        }
+        ours
+    }
+
+    fn read_after(&self, worker: u32, after: EntryId, count: usize) -> Vec<Entry> {
+        let entries = self.logs.get(&worker).map_or(&[][..], |log| &log.entries);
+        let from = entries.partition_point(|entry| entry.id <= after);
+        entries[from..].iter().take(count.max(1)).cloned().collect()
+    }
+}
+
+impl Store for MemoryStore {
+    fn read(&self, key: &str) -> Result<Option<Versioned<Vec<u8>>>, StoreError> {
+        Ok(self.inner().values.get(key).and_then(Expiring::alive).cloned())
+    }
+
+    fn write(
+        &self,
+        key: &str,
+        value: &[u8],
+        expected: u64,
+        ttl: Option<Duration>,
+    ) -> Result<Option<u64>, StoreError> {
+        let mut inner = self.inner();
+        let found = inner.values.get(key).and_then(Expiring::alive).map_or(0, |found| found.version);
+        if found != expected {
+            return Ok(None);
+        }
+        let versioned = Versioned { value: value.to_vec(), version: found + 1 };
+        inner.values.insert(key.to_owned(), Expiring::new(versioned, ttl));
+        Ok(Some(found + 1))
+    }
+
+    fn read_blob(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.inner().blobs.get(key).and_then(Expiring::alive).cloned())
+    }
+
+    fn create_blob(&self, key: &str, value: &[u8], ttl: Duration) -> Result<bool, StoreError> {
+        let mut inner = self.inner();
+        if inner.blobs.get(key).is_some_and(|blob| blob.alive().is_some()) {
+            return Ok(false);
+        }
+        inner.blobs.insert(key.to_owned(), Expiring::new(value.to_vec(), Some(ttl)));
+        Ok(true)
+    }
+
+    fn now_ms(&self) -> Result<u64, StoreError> {
+        Ok(system_ms())
+    }
+
+    fn register_run(&self, run: &RunKeys) -> Result<(), StoreError> {
+        let mut inner = self.inner();
+        if !inner.runs.iter().any(|name| name == run.run()) {
+            inner.runs.push(run.run().to_owned());
+        }
+        Ok(())
+    }
+
+    fn runs(&self) -> Result<Vec<String>, StoreError> {
+        let mut inner = self.inner();
+        let mut runs = std::mem::take(&mut inner.runs);
+        runs.retain(|name| RunKeys::new(name).is_ok_and(|run| inner.exists(&run)));
+        inner.runs.clone_from(&runs);
+        Ok(runs)
+    }
+
+    fn delete_run(&self, run: &RunKeys) -> Result<u64, StoreError> {
+        let mut inner = self.inner();
+        let prefix = run.prefix();
+        let before = inner.values.len() + inner.blobs.len() + inner.states.len();
+        inner.values.retain(|key, _| !key.starts_with(&prefix));
+        inner.blobs.retain(|key, _| !key.starts_with(&prefix));
+        inner.states.remove(run.run());
+        inner.runs.retain(|name| name != run.run());
+        Ok((before - inner.values.len() - inner.blobs.len() - inner.states.len()) as u64)
+    }
+
+    fn delete_log(&self, run: &RunKeys) -> Result<(), StoreError> {
+        let mut inner = self.inner();
+        let state = inner.state(run);
+        state.places.clear();
+        state.logs.clear();
+        state.leases.clear();
+        state.locks.clear();
+        state.snapshot = None;
+        Ok(())
+    }
+
+    fn control(&self, run: &RunKeys) -> Result<Control, StoreError> {
+        Ok(self.inner().state(run).control.clone())
+    }
+
+    fn fix_workers(&self, run: &RunKeys, workers: u32) -> Result<u32, StoreError> {
+        Ok(*self.inner().state(run).control.workers.get_or_insert(workers))
+    }
+
+    fn stop(&self, run: &RunKeys, reason: &str) -> Result<String, StoreError> {
+        Ok(self.inner().state(run).control.stop.get_or_insert_with(|| reason.to_owned()).clone())
+    }
+
+    fn claim(&self, run: &RunKeys, request: &ClaimRequest) -> Result<Claim, StoreError> {
+        let mut inner = self.inner();
+        if !inner.exists(run) {
+            return Ok(Claim::Over { reason: "there is no such run".to_owned() });
+        }
+        Ok(inner.state(run).claim(request))
+    }
+
+    fn streams(&self, run: &RunKeys) -> Result<u32, StoreError> {
+        Ok(u32::try_from(self.inner().state(run).logs.len()).unwrap_or(u32::MAX))
+    }
+
+    fn release(&self, run: &RunKeys, lease: &Lease) -> Result<(), StoreError> {
+        let mut inner = self.inner();
+        let leases = &mut inner.state(run).leases;
+        if leases.get(&lease.worker).is_some_and(|held| held.value == lease.value()) {
+            leases.remove(&lease.worker);
+        }
+        Ok(())
+    }
+
+    fn held(&self, run: &RunKeys, workers: u32) -> Result<Vec<bool>, StoreError> {
+        let mut inner = self.inner();
+        let state = inner.state(run);
+        Ok((0..workers).map(|worker| state.is_held(worker)).collect())
+    }
+
+    fn exchange(&self, run: &RunKeys, wanted: &Exchange<'_>) -> Result<Exchanged, StoreError> {
+        let mut inner = self.inner();
+        let state = inner.state(run);
+        let mut exchanged = Exchanged { lease_held: true, ..Exchanged::default() };
+        if let Some(lease) = wanted.lease {
+            exchanged.push = wanted.push.map(|entry| state.push(lease.worker, entry));
+            exchanged.lease_held = state.renew(lease);
+        }
+        state.events.extend(wanted.events.iter().cloned());
+        if !wanted.events.is_empty() {
+            self.event.notify_all();
+        }
+        if let Some(cursors) = wanted.cursors {
+            exchanged.control = state.control.clone();
+            exchanged.streams = state.logs.keys().copied().collect::<BTreeSet<_>>().into_iter().collect();
+            exchanged.snapshot_version = state.snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
+            for (&worker, &after) in cursors {
+                let entries = state.read_after(worker, after, wanted.entries_per_stream);
+                if !entries.is_empty() {
+                    exchanged.entries.push((worker, entries));
+                }
+            }
+        }
+        Ok(exchanged)
+    }
+
+    fn snapshot(&self, run: &RunKeys) -> Result<Option<Snapshot>, StoreError> {
+        Ok(self.inner().state(run).snapshot.clone())
+    }
+
+    fn snapshot_vector(&self, run: &RunKeys) -> Result<Option<(u64, Vector)>, StoreError> {
+        let mut inner = self.inner();
+        let snapshot = inner.state(run).snapshot.as_ref();
+        Ok(snapshot.map(|snapshot| (snapshot.version, snapshot.vector.clone())))
+    }
+
+    fn write_snapshot(&self, run: &RunKeys, snapshot: &Snapshot) -> Result<bool, StoreError> {
+        let mut inner = self.inner();
+        let state = inner.state(run);
+        let stored = state.snapshot.as_ref().map_or(0, |stored| stored.version);
+        if stored + 1 != snapshot.version {
+            return Ok(state.snapshot.as_ref() == Some(snapshot));
+        }
+        state.snapshot = Some(snapshot.clone());
+        for (worker, mark) in &snapshot.vector {
+            if let Some(log) = state.logs.get_mut(worker) {
+                log.entries.retain(|entry| entry.id >= mark.id);
+            }
+        }
+        Ok(true)
+    }
+
+    fn lock(&self, run: &RunKeys, name: &str, holder: &str, ttl: Duration) -> Result<bool, StoreError> {
+        let mut inner = self.inner();
+        let locks = &mut inner.state(run).locks;
+        if locks.get(name).is_some_and(|lock| lock.alive().is_some()) {
+            return Ok(false);
+        }
+        locks.insert(name.to_owned(), Expiring::new(holder.to_owned(), Some(ttl)));
+        Ok(true)
+    }
+
+    fn unlock(&self, run: &RunKeys, name: &str, holder: &str) -> Result<(), StoreError> {
+        self.inner().state(run).locks.retain(|lock, held| lock != name || held.value != holder);
+        Ok(())
+    }
+
+    fn events(
+        &self,
+        run: &RunKeys,
+        after: &str,
+        wait: Duration,
+    ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let from: usize = after.parse().map_err(|_| StoreError::Corrupt {
+            key: "events".to_owned(),
+            found: format!("{after:?}"),
+            wanted: "the id of an event",
+        })?;
+        let inner = self.inner();
+        let empty = |inner: &mut Inner| inner.state(run).events.len() <= from;
+        let (mut inner, _) =
+            self.event.wait_timeout_while(inner, wait, empty).unwrap_or_else(PoisonError::into_inner);
+        let events = inner.state(run).events.iter().enumerate().skip(from);
+        Ok(events.map(|(index, event)| ((index + 1).to_string(), event.clone())).collect())
+    }
+}

@@ -1,0 +1,131 @@
+//! Connections, and what is done when one breaks.
+
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use redis::{Client, Connection, ConnectionAddr, ErrorKind, IntoConnectionInfo, RedisError, RedisResult};
+
+use crate::store::StoreError;
+
+/// No reply takes longer, blocking reads included.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest that a blocking read may wait.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// The longest that making a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// Idle connections to one Redis.
+pub(super) struct Pool {
+    client: Client,
+    /// `host:port` or a path, without credentials.
+    pub(super) address: String,
+    /// For how long a call tries to reach the store.
+    pub(super) patience: Duration,
+    /// The mutex is never held over a call.
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Pool {
+    pub(super) fn new(url: &str, patience: Duration) -> Result<Self, StoreError> {
+        let failed =
+            |error: RedisError| StoreError::Address { url: without_password(url), reason: error.to_string() };
+        let info = url.into_connection_info().map_err(failed)?;
+        let address = match info.addr() {
+            ConnectionAddr::Tcp(host, port) => format!("{host}:{port}"),
+            ConnectionAddr::Unix(path) => path.display().to_string(),
+            other => other.to_string(),
+        };
+        let client = Client::open(info).map_err(failed)?;
+        Ok(Self { client, address, patience, idle: Mutex::new(Vec::new()) })
+    }
+
+    /// Runs `call` on a connection; when the connection breaks, again on a new one, until the
+    /// patience is over. So `call` must be safe to repeat.
+    pub(super) fn run<T>(
+        &self,
+        command: &'static str,
+        call: impl Fn(&mut Connection) -> RedisResult<T>,
+    ) -> Result<T, StoreError> {
+        let deadline = Instant::now() + self.patience;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let error = match self.connection().and_then(|mut connection| {
+                let value = call(&mut connection)?;
+                Ok((value, connection))
+            }) {
+                Ok((value, connection)) => {
+                    self.idle().push(connection);
+                    return Ok(value);
+                }
+                Err(error) => error,
+            };
+            if !breaks_connection(&error) {
+                return Err(StoreError::Refused {
+                    address: self.address.clone(),
+                    command,
+                    reason: error.to_string(),
+                });
+            }
+            // Whatever idles was made before the failure and is most likely broken too.
+            self.idle().clear();
+            if Instant::now() + pause > deadline {
+                return Err(StoreError::Unreachable {
+                    address: self.address.clone(),
+                    reason: format!("{command}: {error}"),
+                });
+            }
+            thread::sleep(pause.mul_f64(rand::random_range(0.5..1.0)));
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn connection(&self) -> RedisResult<Connection> {
+        if let Some(connection) = self.idle().pop() {
+            return Ok(connection);
+        }
+        let connection = self.client.get_connection_with_timeout(CONNECT_TIMEOUT)?;
+        connection.set_read_timeout(Some(REPLY_TIMEOUT))?;
+        connection.set_write_timeout(Some(REPLY_TIMEOUT))?;
+        Ok(connection)
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        // A list of connections can't be left half-changed.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn breaks_connection(error: &RedisError) -> bool {
+    let loading = error.kind() == ErrorKind::Server(redis::ServerErrorKind::BusyLoading);
+    loading || matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse) || error.is_unrecoverable_error()
+}
+
+/// The address without what stands before an `@`.
+fn without_password(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if at > scheme => format!("{}://***{}", &url[..scheme], &url[at..]),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let error = Pool::new("http://user:hush@host", Duration::ZERO).err().unwrap().to_string();
+        assert!(error.contains("***@host") && !error.contains("hush"), "{error}");
+    }
+
+    #[test]
+    fn an_unreachable_store_is_named() {
+        let pool = Pool::new("redis+unix:///nowhere/redis.sock", Duration::from_millis(20)).unwrap();
+        let error = pool.run("PING", |c| redis::cmd("PING").query::<()>(c)).unwrap_err();
+        assert!(error.to_string().starts_with("store /nowhere/redis.sock: PING: "), "{error}");
+        assert!(error.is_transient());
+    }
+}

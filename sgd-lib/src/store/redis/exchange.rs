@@ -1,0 +1,159 @@
+//! Push, renewal, events and fetch as one pipeline.
+
+use redis::{Pipeline, RedisResult, Value};
+
+use super::connection::Pool;
+use super::{last_id, millis, parse, scripts};
+use crate::state;
+use crate::store::entry::EntryMeta;
+use crate::store::{
+    Cursors, Entry, EntryId, Exchange, Exchanged, Lease, PushOutcome, RUN_TTL, RunKeys, StoreError,
+};
+
+/// Events kept per run, about.
+const MAX_EVENTS: usize = 20_000;
+
+/// One round trip, and a second one only where the push was refused.
+pub(super) fn exchange(pool: &Pool, run: &RunKeys, wanted: &Exchange<'_>) -> Result<Exchanged, StoreError> {
+    let mut pipeline = redis::pipe();
+    pipeline.ignore_errors();
+    if let (Some(entry), Some(lease)) = (wanted.push, wanted.lease) {
+        push(&mut pipeline, &run.log(lease.worker), entry)?;
+    }
+    if let Some(lease) = wanted.lease {
+        pipeline.add_command(renewal(run, lease).command());
+    }
+    for event in wanted.events {
+        let mut add = redis::cmd("XADD");
+        add.arg(run.events()).arg("MAXLEN").arg("~").arg(MAX_EVENTS).arg("*").arg("event").arg(event);
+        pipeline.add_command(add);
+    }
+    if !wanted.events.is_empty() {
+        pipeline.cmd("PEXPIRE").arg(run.events()).arg(millis(RUN_TTL));
+    }
+    if let Some(cursors) = wanted.cursors {
+        fetch(&mut pipeline, run, cursors, wanted.entries_per_stream);
+    }
+    let replies: Vec<RedisResult<Value>> =
+        pool.run("an exchange", |connection| pipeline.query(connection))?;
+    read(pool, run, wanted, replies)
+}
+
+fn push(pipeline: &mut Pipeline, key: &str, entry: &Entry) -> Result<(), StoreError> {
+    let meta = EntryMeta { progress: entry.progress.unwrap_or_default(), seen: entry.seen.clone() };
+    let meta = state::encode(key, &meta).map_err(|error| StoreError::Corrupt {
+        key: key.to_owned(),
+        found: error.to_string(),
+        wanted: "an entry that can be stored",
+    })?;
+    // NOMKSTREAM: only a fence makes a stream, so no late push can revive a deleted run.
+    let mut add = redis::cmd("XADD");
+    add.arg(key).arg("NOMKSTREAM").arg(entry.id.to_string());
+    add.arg("kind").arg(entry.kind.name()).arg("prev").arg(entry.prev.to_string());
+    add.arg("meta").arg(meta).arg("delta").arg(&entry.payload);
+    pipeline.add_command(add);
+    Ok(())
+}
+
+fn renewal<'a>(run: &RunKeys, lease: &Lease) -> scripts::Call<'a> {
+    scripts::RENEW
+        .key(&run.lease(lease.worker))
+        .key(&run.log(lease.worker))
+        .arg(lease.value())
+        .arg(lease.token)
+        .arg(millis(lease.ttl))
+}
+
+fn fetch(pipeline: &mut Pipeline, run: &RunKeys, cursors: &Cursors, entries_per_stream: usize) {
+    pipeline.cmd("HMGET").arg(run.control()).arg("stop").arg("workers");
+    pipeline.cmd("SMEMBERS").arg(run.streams());
+    pipeline.cmd("HGET").arg(run.snapshot()).arg("version");
+    if !cursors.is_empty() {
+        let mut read = redis::cmd("XREAD");
+        read.arg("COUNT").arg(entries_per_stream.max(1)).arg("STREAMS");
+        for worker in cursors.keys() {
+            read.arg(run.log(*worker));
+        }
+        for cursor in cursors.values() {
+            read.arg(cursor.to_string());
+        }
+        pipeline.add_command(read);
+    }
+}
+
+fn read(
+    pool: &Pool,
+    run: &RunKeys,
+    wanted: &Exchange<'_>,
+    replies: Vec<RedisResult<Value>>,
+) -> Result<Exchanged, StoreError> {
+    let mut replies = replies.into_iter();
+    let mut next = |command: &'static str| match replies.next() {
+        Some(Ok(value)) => Ok(value),
+        Some(Err(error)) => {
+            Err(StoreError::Refused { address: pool.address.clone(), command, reason: error.to_string() })
+        }
+        None => Err(parse::unexpected(command, "a reply to each command")),
+    };
+    let mut exchanged = Exchanged { lease_held: true, ..Exchanged::default() };
+    if let (Some(entry), Some(lease)) = (wanted.push, wanted.lease) {
+        let reply = next("XADD");
+        exchanged.push = Some(outcome(pool, &run.log(lease.worker), entry.id, reply)?);
+    }
+    if wanted.lease.is_some() {
+        exchanged.lease_held = parse::integer("lease", &next("renewing the lease")?)? == 1;
+    }
+    for _ in wanted.events {
+        next("XADD")?;
+    }
+    if !wanted.events.is_empty() {
+        next("PEXPIRE")?;
+    }
+    if let Some(cursors) = wanted.cursors {
+        exchanged.control = parse::control(&run.control(), next("HMGET")?)?;
+        for worker in parse::array(&run.streams(), next("SMEMBERS")?)? {
+            exchanged.streams.push(parse::number(&run.streams(), &worker)?);
+        }
+        exchanged.snapshot_version = match next("HGET")? {
+            Value::Nil => 0,
+            version => parse::number(&run.snapshot(), &version)?,
+        };
+        if !cursors.is_empty() {
+            exchanged.entries = entries(run, next("XREAD")?)?;
+        }
+    }
+    Ok(exchanged)
+}
+
+/// A refusal may mean that an earlier try arrived, or that a successor fenced the stream.
+fn outcome(
+    pool: &Pool,
+    key: &str,
+    id: EntryId,
+    reply: Result<Value, StoreError>,
+) -> Result<PushOutcome, StoreError> {
+    match reply {
+        Ok(Value::Nil) => Ok(PushOutcome::Gone),
+        Ok(_) => Ok(PushOutcome::Accepted),
+        Err(StoreError::Refused { reason, .. }) if reason.contains("equal or smaller") => {
+            let command = scripts::LAST_ID.key(key).command();
+            let last =
+                last_id(key, pool.run("reading a stream's end", |connection| command.query(connection))?)?;
+            Ok(if last == id { PushOutcome::Accepted } else { PushOutcome::Fenced })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn entries(run: &RunKeys, reply: Value) -> Result<Vec<(u32, Vec<Entry>)>, StoreError> {
+    let logs = format!("{}log:", run.prefix());
+    parse::streams(&logs, reply)?
+        .into_iter()
+        .map(|(name, raw)| {
+            let worker = name.strip_prefix(&logs).and_then(|worker| worker.parse().ok());
+            let worker = worker.ok_or_else(|| parse::unexpected(&name, "a worker's log"))?;
+            let entries = raw.into_iter().map(|entry| parse::entry(&name, entry));
+            Ok((worker, entries.collect::<Result<_, _>>()?))
+        })
+        .collect()
+}

@@ -1,0 +1,322 @@
+//! The store in Redis 7.0 or later (or Valkey), with stock commands only.
+
+mod connection;
+mod exchange;
+mod parse;
+mod scripts;
+
+use std::time::Duration;
+
+use redis::{Cmd, Value, cmd};
+
+use self::connection::Pool;
+use self::parse::{bytes, entry_id, integer, optional_bytes, text, unexpected};
+use super::{
+    Claim, ClaimRequest, Control, Exchange, Exchanged, Lease, RUN_TTL, RunKeys, Snapshot, Store, StoreError,
+    Vector, Versioned, keys,
+};
+use crate::state;
+
+/// A store in Redis. Cheap to share; each call takes an idle connection or makes one.
+pub struct RedisStore {
+    pool: Pool,
+}
+
+impl RedisStore {
+    /// A store at `redis://[:password@]host[:port][/db]` or `redis+unix:///path`. Nothing is
+    /// connected before the first call.
+    ///
+    /// # Errors
+    /// The address is none.
+    pub fn open(url: &str) -> Result<Self, StoreError> {
+        Ok(Self { pool: Pool::new(url, Duration::from_secs(5))? })
+    }
+
+    /// The same store, with another bound on how long a call tries to reach it.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.pool.patience = patience;
+        self
+    }
+
+    /// Where the store is, without credentials.
+    pub fn address(&self) -> &str {
+        &self.pool.address
+    }
+
+    fn call(&self, name: &'static str, command: &Cmd) -> Result<Value, StoreError> {
+        self.pool.run(name, |connection| command.query(connection))
+    }
+
+    fn eval(&self, name: &'static str, script: scripts::Call<'_>) -> Result<Value, StoreError> {
+        self.call(name, &script.command())
+    }
+
+    fn delete_matching(&self, pattern: &str) -> Result<u64, StoreError> {
+        let mut deleted = 0;
+        let mut cursor = "0".to_owned();
+        loop {
+            let mut scan = cmd("SCAN");
+            scan.arg(&cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(1000);
+            let Value::Array(mut reply) = self.call("SCAN", &scan)? else {
+                return Err(unexpected(pattern, "a reply of SCAN"));
+            };
+            let keys = reply.pop().unwrap_or_default();
+            cursor = text(pattern, reply.pop().unwrap_or_default())?;
+            if let Value::Array(keys) = keys
+                && !keys.is_empty()
+            {
+                let mut unlink = cmd("UNLINK");
+                for key in keys {
+                    unlink.arg(bytes(pattern, key)?);
+                }
+                deleted += integer(pattern, &self.call("UNLINK", &unlink)?)?;
+            }
+            if cursor == "0" {
+                return Ok(deleted);
+            }
+        }
+    }
+}
+
+/// Glob characters in a run's name can't occur; the braces of the hash tag are literal.
+fn everything_of(run: &RunKeys) -> String {
+    format!("{}*", run.prefix())
+}
+
+impl Store for RedisStore {
+    fn read(&self, key: &str) -> Result<Option<Versioned<Vec<u8>>>, StoreError> {
+        let reply = self.call("HMGET", cmd("HMGET").arg(key).arg("version").arg("value"))?;
+        let Value::Array(mut fields) = reply else { return Err(unexpected(key, "typed state")) };
+        let value = fields.pop().unwrap_or_default();
+        match fields.pop().unwrap_or_default() {
+            Value::Nil => Ok(None),
+            version => {
+                Ok(Some(Versioned { value: bytes(key, value)?, version: parse::number(key, &version)? }))
+            }
+        }
+    }
+
+    fn write(
+        &self,
+        key: &str,
+        value: &[u8],
+        expected: u64,
+        ttl: Option<Duration>,
+    ) -> Result<Option<u64>, StoreError> {
+        // The writer's mark tells a repeated call that its first try did arrive.
+        let writer: [u8; 16] = rand::random();
+        let ttl = ttl.map_or(0, |ttl| ttl.as_millis());
+        let reply = self.eval(
+            "a compare-and-set",
+            scripts::COMPARE_AND_SET.key(key).arg(expected).arg(value).arg(&writer).arg(ttl),
+        )?;
+        match integer(key, &reply)? {
+            0 => Ok(None),
+            version => Ok(Some(version)),
+        }
+    }
+
+    fn read_blob(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        optional_bytes(key, self.call("GET", cmd("GET").arg(key))?)
+    }
+
+    fn create_blob(&self, key: &str, value: &[u8], ttl: Duration) -> Result<bool, StoreError> {
+        let mut set = cmd("SET");
+        set.arg(key).arg(value).arg("NX").arg("PX").arg(millis(ttl));
+        Ok(self.call("SET", &set)? != Value::Nil)
+    }
+
+    fn now_ms(&self) -> Result<u64, StoreError> {
+        let Value::Array(time) = self.call("TIME", &cmd("TIME"))? else {
+            return Err(unexpected("TIME", "a time"));
+        };
+        let [seconds, micros] = time.as_slice() else { return Err(unexpected("TIME", "a time")) };
+        Ok(parse::number::<u64>("TIME", seconds)? * 1000 + parse::number::<u64>("TIME", micros)? / 1000)
+    }
+
+    fn register_run(&self, run: &RunKeys) -> Result<(), StoreError> {
+        let now = self.now_ms()?;
+        self.call("ZADD", cmd("ZADD").arg(keys::RUNS).arg("NX").arg(now).arg(run.run())).map(drop)
+    }
+
+    fn runs(&self) -> Result<Vec<String>, StoreError> {
+        let reply = self.call("ZRANGE", cmd("ZRANGE").arg(keys::RUNS).arg(0).arg(-1))?;
+        let mut alive = Vec::new();
+        for name in parse::array(keys::RUNS, reply)? {
+            let name = text(keys::RUNS, name)?;
+            let Ok(run) = RunKeys::new(&name) else { continue };
+            if integer(&name, &self.call("EXISTS", cmd("EXISTS").arg(run.config()))?)? == 1 {
+                alive.push(name);
+            } else {
+                self.call("ZREM", cmd("ZREM").arg(keys::RUNS).arg(&name))?;
+            }
+        }
+        Ok(alive)
+    }
+
+    fn delete_run(&self, run: &RunKeys) -> Result<u64, StoreError> {
+        self.call("ZREM", cmd("ZREM").arg(keys::RUNS).arg(run.run()))?;
+        self.delete_matching(&everything_of(run))
+    }
+
+    fn delete_log(&self, run: &RunKeys) -> Result<(), StoreError> {
+        for name in ["log:*", "lease:*", "lock:*", "snapshot", "streams", "places"] {
+            self.delete_matching(&format!("{}{name}", run.prefix()))?;
+        }
+        Ok(())
+    }
+
+    fn control(&self, run: &RunKeys) -> Result<Control, StoreError> {
+        let key = run.control();
+        parse::control(&key, self.call("HMGET", cmd("HMGET").arg(&key).arg("stop").arg("workers"))?)
+    }
+
+    fn fix_workers(&self, run: &RunKeys, workers: u32) -> Result<u32, StoreError> {
+        let reply = self.eval(
+            "fixing the number of workers",
+            scripts::SET_ONCE.key(&run.control()).arg("workers").arg(workers).arg(millis(RUN_TTL)),
+        )?;
+        parse::number(&run.control(), &reply)
+    }
+
+    fn stop(&self, run: &RunKeys, reason: &str) -> Result<String, StoreError> {
+        let reply = self.eval(
+            "stopping the run",
+            scripts::SET_ONCE.key(&run.control()).arg("stop").arg(reason).arg(millis(RUN_TTL)),
+        )?;
+        text(&run.control(), reply)
+    }
+
+    fn claim(&self, run: &RunKeys, request: &ClaimRequest) -> Result<Claim, StoreError> {
+        let reply = self.eval(
+            "claiming a lease",
+            scripts::CLAIM
+                .key(&run.control())
+                .key(&run.places())
+                .key(&run.streams())
+                .key(&run.config())
+                .arg(run.prefix())
+                .arg(&request.place)
+                .arg(request.worker.map_or(-1, i64::from))
+                .arg(request.workers)
+                .arg(&request.holder)
+                .arg(millis(request.ttl))
+                .arg(millis(RUN_TTL)),
+        )?;
+        parse::claim(run, request, reply)
+    }
+
+    fn streams(&self, run: &RunKeys) -> Result<u32, StoreError> {
+        let reply = self.call("SCARD", cmd("SCARD").arg(run.streams()))?;
+        Ok(u32::try_from(integer(&run.streams(), &reply)?).unwrap_or(u32::MAX))
+    }
+
+    fn release(&self, run: &RunKeys, lease: &Lease) -> Result<(), StoreError> {
+        let call = scripts::RELEASE.key(&run.lease(lease.worker)).arg(lease.value());
+        self.eval("releasing a lease", call).map(drop)
+    }
+
+    fn held(&self, run: &RunKeys, workers: u32) -> Result<Vec<bool>, StoreError> {
+        let mut pipeline = redis::pipe();
+        for worker in 0..workers {
+            pipeline.cmd("EXISTS").arg(run.lease(worker));
+        }
+        let replies: Vec<u8> = self.pool.run("EXISTS", |connection| pipeline.query(connection))?;
+        Ok(replies.into_iter().map(|exists| exists == 1).collect())
+    }
+
+    fn exchange(&self, run: &RunKeys, exchange: &Exchange<'_>) -> Result<Exchanged, StoreError> {
+        exchange::exchange(&self.pool, run, exchange)
+    }
+
+    fn snapshot(&self, run: &RunKeys) -> Result<Option<Snapshot>, StoreError> {
+        let key = run.snapshot();
+        let mut get = cmd("HMGET");
+        get.arg(&key).arg("version").arg("vector").arg("parameters");
+        let mut fields = parse::array(&key, self.call("HMGET", &get)?)?;
+        let parameters = fields.pop().unwrap_or_default();
+        let Some((version, vector)) = parse::vector(&key, fields)? else { return Ok(None) };
+        Ok(Some(Snapshot { version, vector, parameters: bytes(&key, parameters)? }))
+    }
+
+    fn snapshot_vector(&self, run: &RunKeys) -> Result<Option<(u64, Vector)>, StoreError> {
+        let key = run.snapshot();
+        let reply = self.call("HMGET", cmd("HMGET").arg(&key).arg("version").arg("vector"))?;
+        parse::vector(&key, parse::array(&key, reply)?)
+    }
+
+    fn write_snapshot(&self, run: &RunKeys, snapshot: &Snapshot) -> Result<bool, StoreError> {
+        let key = run.snapshot();
+        let vector = state::encode(&key, &snapshot.vector).map_err(|error| StoreError::Corrupt {
+            key: key.clone(),
+            found: error.to_string(),
+            wanted: "a vector that can be stored",
+        })?;
+        let reply = self.eval(
+            "writing a snapshot",
+            scripts::WRITE_SNAPSHOT
+                .key(&key)
+                .arg(snapshot.version)
+                .arg(&vector)
+                .arg(&snapshot.parameters)
+                .arg(millis(RUN_TTL)),
+        )?;
+        if integer(&key, &reply)? == 0 {
+            return Ok(false);
+        }
+        // The entry at the vector stays on purpose: it shows a reader who is behind that
+        // something is missing even when nothing newer comes.
+        let mut trim = redis::pipe();
+        for (worker, mark) in &snapshot.vector {
+            trim.cmd("XTRIM").arg(run.log(*worker)).arg("MINID").arg(mark.id.to_string()).ignore();
+        }
+        if !snapshot.vector.is_empty() {
+            self.pool.run("XTRIM", |connection| trim.exec(connection))?;
+        }
+        Ok(true)
+    }
+
+    fn lock(&self, run: &RunKeys, name: &str, holder: &str, ttl: Duration) -> Result<bool, StoreError> {
+        let mut set = cmd("SET");
+        set.arg(run.lock(name)).arg(holder).arg("NX").arg("PX").arg(millis(ttl));
+        Ok(self.call("SET", &set)? != Value::Nil)
+    }
+
+    fn unlock(&self, run: &RunKeys, name: &str, holder: &str) -> Result<(), StoreError> {
+        let call = scripts::RELEASE.key(&run.lock(name)).arg(holder);
+        self.eval("releasing a lock", call).map(drop)
+    }
+
+    fn events(
+        &self,
+        run: &RunKeys,
+        after: &str,
+        wait: Duration,
+    ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let key = run.events();
+        let mut read = cmd("XREAD");
+        read.arg("COUNT").arg(1000);
+        if !wait.is_zero() {
+            read.arg("BLOCK").arg(millis(wait.min(connection::LONGEST_WAIT)));
+        }
+        read.arg("STREAMS").arg(&key).arg(after);
+        let mut events = Vec::new();
+        for (_, entries) in parse::streams(&key, self.call("XREAD", &read)?)? {
+            for (id, fields) in entries {
+                let event = fields.into_iter().find(|(name, _)| name == "event");
+                events.extend(event.map(|(_, event)| (id, event)));
+            }
+        }
+        Ok(events)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+/// Reads the last entry's name from the reply of a script that returns it as text.
+fn last_id(key: &str, value: Value) -> Result<super::EntryId, StoreError> {
+    entry_id(key, &text(key, value)?)
+}

@@ -1,0 +1,106 @@
+//! The few steps that have to be one: small Lua scripts, run by `EVAL` (Redis caches them by
+//! their text, and a restarted Redis has forgotten every script that was only loaded).
+
+use redis::{Cmd, ToRedisArgs, cmd};
+
+/// A script's text.
+pub(super) struct Script(&'static str);
+
+/// A script with its keys and arguments.
+pub(super) struct Call<'a> {
+    script: &'a Script,
+    keys: Vec<Vec<u8>>,
+    arguments: Vec<Vec<u8>>,
+}
+
+impl Script {
+    /// Starts a call.
+    pub(super) fn key(&self, key: &str) -> Call<'_> {
+        Call { script: self, keys: vec![key.into()], arguments: Vec::new() }
+    }
+}
+
+impl Call<'_> {
+    pub(super) fn key(mut self, key: &str) -> Self {
+        self.keys.push(key.into());
+        self
+    }
+
+    pub(super) fn arg(mut self, argument: impl ToRedisArgs) -> Self {
+        self.arguments.extend(argument.to_redis_args());
+        self
+    }
+
+    pub(super) fn command(&self) -> Cmd {
+        let mut eval = cmd("EVAL");
+        eval.arg(self.script.0).arg(self.keys.len());
+        for part in self.keys.iter().chain(&self.arguments) {
+            eval.arg(part.as_slice());
+        }
+        eval
+    }
+}
+
+/// `HSETNX` that returns what stands.
+pub(super) const SET_ONCE: Script = Script(
+    "redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return redis.call('HGET', KEYS[1], ARGV[1])",
+);
+
+/// Typed state: 0 where the version is not the expected one, else the new version.
+pub(super) const COMPARE_AND_SET: Script = Script(
+    "local found = redis.call('HMGET', KEYS[1], 'version', 'writer')
+local version = tonumber(found[1] or 0)
+if found[2] == ARGV[3] then return version end
+if version ~= tonumber(ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[1], 'version', version + 1, 'value', ARGV[2], 'writer', ARGV[3])
+if ARGV[4] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
+return version + 1",
+);
+
+/// Takes a lease and fences the stream in one step: a claimant that stalled between the two would
+/// shut out its own successor. A token made of time stays unique even when a restart forgot the
+/// last second.
+pub(super) const CLAIM: Script = Script(include_str!("claim.lua"));
+
+/// Still ours: extend. Expired, and nobody fenced since: take it again. Else it is lost.
+pub(super) const RENEW: Script = Script(
+    "local held = redis.call('GET', KEYS[1])
+if held == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[3]) return 1 end
+if held then return 0 end
+if redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
+local stream = redis.call('XINFO', 'STREAM', KEYS[2])
+for i = 1, #stream, 2 do
+  if stream[i] == 'last-generated-id' then
+    if string.match(stream[i + 1], '^%d+') ~= ARGV[2] then return 0 end
+  end
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
+return 1",
+);
+
+/// Gives a lease back if it is still ours.
+pub(super) const RELEASE: Script = Script(
+    "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0",
+);
+
+/// The name of a stream's last entry, `0-0` for none.
+pub(super) const LAST_ID: Script = Script(
+    "if redis.call('EXISTS', KEYS[1]) == 0 then return '0-0' end
+local stream = redis.call('XINFO', 'STREAM', KEYS[1])
+for i = 1, #stream, 2 do
+  if stream[i] == 'last-generated-id' then return stream[i + 1] end
+end",
+);
+
+/// 0 where the stored version is not the one before.
+pub(super) const WRITE_SNAPSHOT: Script = Script(
+    "local version = tonumber(redis.call('HGET', KEYS[1], 'version') or 0)
+if version == tonumber(ARGV[1]) and redis.call('HGET', KEYS[1], 'vector') == ARGV[2] then return 1 end
+if version + 1 ~= tonumber(ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[1], 'version', ARGV[1], 'vector', ARGV[2], 'parameters', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return 1",
+);

@@ -1,0 +1,265 @@
+//! Every promise of the `Store` trait, against both stores.
+
+mod support;
+
+use std::time::Duration;
+
+use sgd_lib::downpour::Run;
+use sgd_lib::state;
+use sgd_lib::store::{
+    Claim, ClaimRequest, Cursors, Entry, EntryId, EntryKind, Exchange, Lease, Mark, Position, Progress,
+    PushOutcome, RunKeys, Snapshot, Store, Vector,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn run(store: &dyn Store) -> RunKeys {
+    let keys = RunKeys::new("test").unwrap();
+    Run::initialise(store, &keys, &support::config(3)).unwrap();
+    state::put(store, &keys.config(), &support::config(3), 0, None).unwrap();
+    keys
+}
+
+fn request(place: &str, worker: Option<u32>, holder: &str) -> ClaimRequest {
+    ClaimRequest { place: place.into(), worker, workers: 3, holder: holder.into(), ttl: SECOND }
+}
+
+fn granted(claim: Claim) -> Lease {
+    match claim {
+        Claim::Granted { lease, .. } => lease,
+        other => panic!("not granted: {other:?}"),
+    }
+}
+
+fn push(lease: &Lease, seq: u64) -> Entry {
+    Entry {
+        id: EntryId { token: lease.token, seq },
+        prev: EntryId { token: lease.token, seq: seq - 1 },
+        kind: EntryKind::Push,
+        progress: Some(Progress {
+            at: Position { epoch: 0, minibatch: seq as u32 },
+            minibatches: seq,
+            samples: 32 * seq,
+            pushes: seq,
+        }),
+        seen: vec![(9, EntryId { token: 1, seq: 2 })],
+        payload: vec![seq as u8; 100],
+    }
+}
+
+fn send(store: &dyn Store, run: &RunKeys, lease: &Lease, entry: &Entry) -> (Option<PushOutcome>, bool) {
+    let exchange = Exchange { push: Some(entry), lease: Some(lease), ..Exchange::default() };
+    let done = store.exchange(run, &exchange).unwrap();
+    (done.push, done.lease_held)
+}
+
+#[test]
+fn typed_state_is_compare_and_set() {
+    for test in support::stores() {
+        let store = &*test.store;
+        assert_eq!(store.read("k").unwrap(), None);
+        assert_eq!(store.write("k", b"a", 0, None).unwrap(), Some(1), "{}", test.name);
+        assert_eq!(store.write("k", b"b", 0, None).unwrap(), None, "{}", test.name);
+        assert_eq!(store.write("k", b"b", 1, None).unwrap(), Some(2), "{}", test.name);
+        let found = store.read("k").unwrap().unwrap();
+        assert_eq!((found.value.as_slice(), found.version), (b"b".as_slice(), 2), "{}", test.name);
+    }
+}
+
+#[test]
+fn state_and_blobs_expire() {
+    for test in support::stores() {
+        let (store, ttl) = (&*test.store, Duration::from_millis(30));
+        store.write("k", b"a", 0, Some(ttl)).unwrap();
+        assert!(store.create_blob("b", b"x", ttl).unwrap());
+        assert!(!store.create_blob("b", b"y", ttl).unwrap(), "{}", test.name);
+        assert_eq!(store.read_blob("b").unwrap().unwrap(), b"x", "{}", test.name);
+        std::thread::sleep(ttl * 3);
+        assert_eq!(store.read("k").unwrap(), None, "{}", test.name);
+        assert_eq!(store.read_blob("b").unwrap(), None, "{}", test.name);
+    }
+}
+
+#[test]
+fn places_are_given_from_the_lowest_and_once_each() {
+    for test in support::stores() {
+        let (store, run) = (&*test.store, run(&*test.store));
+        for worker in 0..3 {
+            let place = format!("call-{worker}");
+            let lease = granted(store.claim(&run, &request(&place, None, &place)).unwrap());
+            assert_eq!(lease.worker, worker, "{}", test.name);
+        }
+        let again = store.claim(&run, &request("call-1", None, "another")).unwrap();
+        assert_eq!(again, Claim::Duplicate { worker: 1 }, "{}", test.name);
+        assert_eq!(store.claim(&run, &request("call-3", None, "d")).unwrap(), Claim::Taken, "{}", test.name);
+        assert_eq!(store.claim(&run, &request("x", Some(2), "d")).unwrap(), Claim::Taken, "{}", test.name);
+        assert_eq!(store.claim(&run, &request("x", Some(7), "d")).unwrap(), Claim::Taken, "{}", test.name);
+        assert_eq!(store.held(&run, 4).unwrap(), [true, true, true, false], "{}", test.name);
+        assert_eq!(store.streams(&run).unwrap(), 3, "{}", test.name);
+    }
+}
+
+#[test]
+fn a_run_that_is_over_or_was_never_there_gives_no_place() {
+    for test in support::stores() {
+        let (store, run) = (&*test.store, run(&*test.store));
+        let nobody = RunKeys::new("nobody").unwrap();
+        assert!(matches!(store.claim(&nobody, &request("c", None, "h")).unwrap(), Claim::Over { .. }));
+        assert_eq!(store.stop(&run, "target").unwrap(), "target");
+        assert_eq!(store.stop(&run, "requested").unwrap(), "target", "{}", test.name);
+        let claim = store.claim(&run, &request("c", None, "h")).unwrap();
+        assert_eq!(claim, Claim::Over { reason: "target".into() }, "{}", test.name);
+    }
+}
+
+#[test]
+fn a_push_counts_once_and_a_late_one_never() {
+    for test in support::stores() {
+        let (store, run) = (&*test.store, run(&*test.store));
+        let mut first = request("a", Some(0), "first");
+        first.ttl = Duration::from_millis(30);
+        let old = granted(store.claim(&run, &first).unwrap());
+        let entry = push(&old, 1);
+        assert_eq!(send(store, &run, &old, &entry), (Some(PushOutcome::Accepted), true), "{}", test.name);
+        // Its answer was lost: sent again.
+        assert_eq!(send(store, &run, &old, &entry), (Some(PushOutcome::Accepted), true), "{}", test.name);
+        std::thread::sleep(Duration::from_millis(90));
+        let claim = store.claim(&run, &request("b", Some(0), "second")).unwrap();
+        assert!(matches!(&claim, Claim::Granted { resumed: true, .. }), "{}: {claim:?}", test.name);
+        let new = granted(claim);
+        assert!(new.token > old.token, "{}", test.name);
+        let late = send(store, &run, &old, &push(&old, 2));
+        assert_eq!(late, (Some(PushOutcome::Fenced), false), "{}", test.name);
+        let entry = push(&new, 1);
+        assert_eq!(send(store, &run, &new, &entry), (Some(PushOutcome::Accepted), true), "{}", test.name);
+
+        let cursors = Cursors::from([(0, EntryId::ZERO)]);
+        let fetch = Exchange { cursors: Some(&cursors), entries_per_stream: 99, ..Exchange::default() };
+        let fetched = store.exchange(&run, &fetch).unwrap();
+        let kinds: Vec<_> = fetched.entries[0].1.iter().map(|entry| entry.kind).collect();
+        let wanted = [EntryKind::Fence, EntryKind::Push, EntryKind::Fence, EntryKind::Push];
+        assert_eq!(kinds, wanted, "{}", test.name);
+        assert_eq!(fetched.entries[0].1[2].prev, push(&old, 1).id, "{}", test.name);
+        assert_eq!(fetched.entries[0].1[3], entry, "{}", test.name);
+        assert_eq!(fetched.streams, [0], "{}", test.name);
+    }
+}
+
+#[test]
+fn an_expired_lease_that_nobody_took_is_renewed() {
+    for test in support::stores() {
+        let (store, run) = (&*test.store, run(&*test.store));
+        let mut short = request("a", Some(1), "h");
+        short.ttl = Duration::from_millis(20);
+        let lease = granted(store.claim(&run, &short).unwrap());
+        std::thread::sleep(Duration::from_millis(60));
+        assert_eq!(store.held(&run, 2).unwrap(), [false, false], "{}", test.name);
+        let lease = Lease { ttl: SECOND, ..lease };
+        assert!(
+            store
+                .exchange(&run, &Exchange { lease: Some(&lease), ..Exchange::default() })
+                .unwrap()
+                .lease_held
+        );
+        assert_eq!(store.held(&run, 2).unwrap(), [false, true], "{}", test.name);
+        store.release(&run, &Lease { holder: "somebody else".into(), ..lease.clone() }).unwrap();
+        assert_eq!(store.held(&run, 2).unwrap(), [false, true], "{}", test.name);
+        store.release(&run, &lease).unwrap();
+        assert_eq!(store.held(&run, 2).unwrap(), [false, false], "{}", test.name);
+    }
+}
+
+#[test]
+fn a_deleted_run_takes_no_push() {
+    for test in support::stores() {
+        let (store, run) = (&*test.store, run(&*test.store));
+        let lease = granted(store.claim(&run, &request("a", None, "h")).unwrap());
+        assert_eq!(store.runs().unwrap(), ["test"], "{}", test.name);
+        assert!(store.delete_run(&run).unwrap() > 0);
+        assert_eq!(store.runs().unwrap(), [""; 0], "{}", test.name);
+        assert_eq!(send(store, &run, &lease, &push(&lease, 1)).0, Some(PushOutcome::Gone), "{}", test.name);
+    }
+}
+
+#[test]
+fn a_snapshot_replaces_the_one_before_and_trims_the_log_but_its_last_entry() {
+    for test in support::stores() {
+        let (store, run) = (&*test.store, run(&*test.store));
+        let lease = granted(store.claim(&run, &request("a", None, "h")).unwrap());
+        for seq in 1..=3 {
+            send(store, &run, &lease, &push(&lease, seq));
+        }
+        let mark = Mark { id: push(&lease, 2).id, progress: push(&lease, 2).progress.unwrap() };
+        let next = Snapshot { version: 2, vector: Vector::from([(0, mark)]), parameters: vec![1, 2, 3] };
+        assert!(store.write_snapshot(&run, &next).unwrap(), "{}", test.name);
+        assert!(store.write_snapshot(&run, &next).unwrap(), "repeated: {}", test.name);
+        let other = Snapshot { parameters: vec![9], vector: Vector::new(), ..next.clone() };
+        assert!(!store.write_snapshot(&run, &other).unwrap(), "{}", test.name);
+        assert_eq!(store.snapshot(&run).unwrap().unwrap(), next, "{}", test.name);
+        assert_eq!(store.snapshot_vector(&run).unwrap().unwrap(), (2, next.vector), "{}", test.name);
+        let cursors = Cursors::from([(0, EntryId::ZERO)]);
+        let fetch = Exchange { cursors: Some(&cursors), entries_per_stream: 9, ..Exchange::default() };
+        let left = store.exchange(&run, &fetch).unwrap();
+        assert_eq!(left.snapshot_version, 2, "{}", test.name);
+        let ids: Vec<_> = left.entries[0].1.iter().map(|entry| entry.id.seq).collect();
+        assert_eq!(ids, [2, 3], "{}", test.name);
+    }
+}
+
+#[test]
+fn events_come_in_order_and_waking() {
+    for test in support::stores() {
+        let (store, run) = (&*test.store, run(&*test.store));
+        assert!(store.events(&run, "0", Duration::from_millis(10)).unwrap().is_empty(), "{}", test.name);
+        let tell = |text: &str| {
+            let events = [text.as_bytes().to_vec()];
+            store.exchange(&run, &Exchange { events: &events, ..Exchange::default() }).unwrap();
+        };
+        tell("one");
+        let first = store.events(&run, "0", SECOND).unwrap();
+        assert_eq!(first[0].1, b"one", "{}", test.name);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| store.events(&run, &first[0].0, SECOND * 4).unwrap());
+            tell("two");
+            assert_eq!(waiting.join().unwrap()[0].1, b"two", "{}", test.name);
+        });
+    }
+}
+
+#[test]
+fn the_number_of_workers_is_fixed_once_and_locks_are_exclusive() {
+    for test in support::stores() {
+        let (store, run) = (&*test.store, run(&*test.store));
+        assert_eq!(store.control(&run).unwrap().workers, None);
+        assert_eq!(store.fix_workers(&run, 2).unwrap(), 2);
+        assert_eq!(store.fix_workers(&run, 5).unwrap(), 2, "{}", test.name);
+        assert!(store.lock(&run, "l", "a", SECOND).unwrap());
+        assert!(!store.lock(&run, "l", "b", SECOND).unwrap(), "{}", test.name);
+        store.unlock(&run, "l", "b").unwrap();
+        assert!(!store.lock(&run, "l", "b", SECOND).unwrap(), "{}", test.name);
+        store.unlock(&run, "l", "a").unwrap();
+        assert!(store.lock(&run, "l", "b", SECOND).unwrap(), "{}", test.name);
+    }
+}
+
+#[test]
+fn something_else_under_a_key_is_an_error_that_names_it() {
+    let test = support::redis();
+    let store = &*test.store;
+    store.create_blob("blob", b"x", SECOND).unwrap();
+    let error = store.read("blob").unwrap_err().to_string();
+    assert!(error.contains("WRONGTYPE"), "{error}");
+    store.write("k", b"\xff\xff\xff", 0, None).unwrap();
+    let error = state::get::<String>(store, "k").unwrap_err().to_string();
+    assert!(error.starts_with("k: 3 bytes that are no alloc::string::String"), "{error}");
+}
+
+#[test]
+fn a_store_that_restarts_is_found_again() {
+    let mut test = support::redis();
+    test.store.write("k", b"a", 0, None).unwrap();
+    let redis = test.redis.as_mut().unwrap();
+    redis.kill().unwrap();
+    redis.restart().unwrap();
+    assert_eq!(test.store.read("k").unwrap().unwrap().value, b"a");
+}
