@@ -1,0 +1,140 @@
+//! The one table of settings: the fields of [`Settings`], the environment variables (which are
+//! also the keys of a request body), the flags of `downpour train`, defaults, ranges and help.
+
+use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::choices::{
+    Algorithm, Codec, Combine, Database, Dataset, DatasetSource, FanOut, LearningRateSchedule, Optimizer,
+    TrainType, Transpose,
+};
+use super::kind::Kind;
+use super::value::{StoreUrl, Value};
+
+/// One setting: its names, its default, what it may be.
+#[derive(Debug)]
+pub struct Setting {
+    /// The environment variable, and the key in a request body.
+    pub variable: &'static str,
+    /// The flag of `downpour train`, without its dashes.
+    pub flag: Option<&'static str>,
+    /// The default's text; `none` where the setting is optional and unset.
+    pub default: &'static str,
+    /// What it may be.
+    pub kind: Kind,
+    /// Whether `none` is a value.
+    pub optional: bool,
+    /// What it is for, with its unit.
+    pub help: &'static str,
+    /// Sets the field to what a text means; `None` where that is out of range.
+    pub(super) set: fn(&mut Settings, &str, &Kind) -> Option<()>,
+    /// The field's text.
+    pub(super) get: fn(&Settings) -> String,
+}
+
+macro_rules! settings {
+    ($($field:ident: $type:ty, $variable:literal, $flag:expr, $default:literal, $kind:expr, $help:literal;)+) => {
+        /// What a training run is told: see [`table`](super::table) for names and ranges.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        pub struct Settings {
+            $(#[doc = concat!($help, " (`", $variable, "`)")] #[serde(rename = $variable)] pub $field: $type,)+
+            /// One bit per row of the table: which settings were given, not left at their default.
+            #[serde(skip)]
+            pub(super) given: u64,
+        }
+
+        impl Default for Settings {
+            fn default() -> Self {
+                Self { $($field: default($default, &$kind),)+ given: 0 }
+            }
+        }
+
+        /// Every setting, in the order of the reference.
+        pub(super) static TABLE: &[Setting] = &[$(
+            Setting {
+                variable: $variable,
+                flag: $flag,
+                default: $default,
+                kind: $kind,
+                optional: <$type as Value>::OPTIONAL,
+                help: $help,
+                set: |settings, text, kind| {
+                    settings.$field = Value::read(text, kind)?;
+                    Some(())
+                },
+                get: |settings| settings.$field.write(),
+            },
+        )+];
+    };
+}
+
+#[expect(clippy::expect_used, reason = "the defaults are in this file, and a test makes them all")]
+fn default<T: Value>(text: &str, kind: &Kind) -> T {
+    T::read(text, kind).expect("a default is in its range")
+}
+
+const UP_TO_A_MILLION: Kind = Kind::Integer { least: 1, most: 1_000_000 };
+
+settings! {
+    dataset: Dataset, "dataset", Some("dataset"), "auto", Kind::Choice(Dataset::NAMES),
+        "the data set; auto is emnist-bymerge where its files are, else fashion-mnist";
+    data_dir: Option<PathBuf>, "data_dir", Some("data-dir"), "none", Kind::Folder,
+        "folder with the data set's files, IDX or .mat";
+    dataset_source: DatasetSource, "dataset_source", Some("dataset-source"), "files",
+        Kind::Choice(DatasetSource::NAMES),
+        "whether functions read the data from files or from the store, where setup puts it";
+    cache_dir: Option<PathBuf>, "cache_dir", Some("cache-dir"), "none", Kind::Folder,
+        "folder for the prepared data; none is `downpour` in the temporary folder";
+    workers: usize, "number_of_workers", Some("workers"), "2", Kind::Integer { least: 1, most: 64 },
+        "M, the number of workers that share the data";
+    batch_size: usize, "batch_size", Some("batch-size"), "32", Kind::Integer { least: 1, most: 65_536 },
+        "images in a minibatch";
+    n_fetch: usize, "n_fetch", Some("n-fetch"), "10", UP_TO_A_MILLION,
+        "minibatches between two fetches of the others' parameters";
+    n_push: usize, "n_push", Some("n-push"), "10", UP_TO_A_MILLION,
+        "minibatches between two pushes of a worker's own";
+    learning_rate: f32, "alpha", Some("learning-rate"), "0.5", Kind::Number(Excluded(0.0), Unbounded),
+        "learning rate, of the mean gradient of a minibatch";
+    schedule: LearningRateSchedule, "lr_schedule", Some("lr-schedule"), "constant",
+        Kind::Choice(LearningRateSchedule::NAMES),
+        "how the learning rate changes over the epochs";
+    epochs: usize, "iterations", Some("epochs"), "55", Kind::Integer { least: 1, most: 100_000 },
+        "epochs after which a run ends at the latest";
+    target_accuracy: Option<f64>, "target_accuracy", Some("target-accuracy"), "none",
+        Kind::Number(Excluded(0.0), Included(1.0)),
+        "test accuracy, a fraction, at which a run ends, confirmed on the whole test set";
+    hidden: Vec<usize>, "hidden_size", Some("hidden-size"), "100", Kind::Widths,
+        "widths of the hidden layers, first to last";
+    dropout: f32, "dropout_percent", Some("dropout"), "0.2", Kind::Number(Included(0.0), Excluded(1.0)),
+        "part of the hidden units that a minibatch leaves out, a fraction";
+    optimizer: Optimizer, "optimizer", Some("optimizer"), "sgd", Kind::Choice(Optimizer::NAMES),
+        "what a gradient does to the parameters";
+    algorithm: Algorithm, "algorithm", Some("algorithm"), "downpour", Kind::Choice(Algorithm::NAMES),
+        "how workers train together";
+    combine: Combine, "combine", Some("combine"), "mean", Kind::Choice(Combine::NAMES),
+        "whether pushes count for their mean over the workers or for their sum";
+    train_type: TrainType, "train_type", Some("train-type"), "3", Kind::Choice(TrainType::NAMES),
+        "1: one function does everything; 3: setup, then train functions that run to the end";
+    database: Database, "database", Some("database"), "global", Kind::Choice(Database::NAMES),
+        "which Redis workers push to";
+    fan_out: FanOut, "fan_out", Some("fan-out"), "direct", Kind::Choice(FanOut::NAMES),
+        "how setup starts the train functions";
+    codec: Codec, "codec", Some("codec"), "auto", Kind::Choice(Codec::NAMES),
+        "how a push is encoded";
+    transpose: Transpose, "transpose", Some("transposed"), "auto", Kind::Choice(Transpose::NAMES),
+        "whether IDX files hold transposed images; auto: those named emnist-* do";
+    seed: u64, "seed", Some("seed"), "1", Kind::Integer { least: 0, most: u64::MAX },
+        "seed of everything that is drawn at random";
+    pixels: Option<usize>, "pixels_per_image", None, "none", Kind::Integer { least: 1, most: 65_536 },
+        "pixels of an image, to be checked against the data";
+    classes: Option<usize>, "num_labels", None, "none", Kind::Integer { least: 1, most: 256 },
+        "number of classes, to be checked against the data";
+    store_url: StoreUrl, "store_url", Some("store-url"), "redis://redis.openfaas-fn:6379", Kind::StoreUrl,
+        "address of the Redis that holds all state";
+    store_password_secret: Option<String>, "store_password_secret", None, "none", Kind::SecretName,
+        "name of the secret with the Redis' password";
+    gateway: String, "gateway_hostname", Some("gateway"), "http://gateway.openfaas:8080", Kind::GatewayUrl,
+        "address of the gateway; a bare host means port 8080";
+}
