@@ -18,6 +18,7 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
+  downpour up                            the local gateway and Redis, for faas-cli
   downpour data get emnist-bymerge       download EMNIST ByMerge
   downpour data info ./my-data           what is in a folder
 
@@ -38,5 +39,7 @@ pub(crate) struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Up(commands::up::Args),
+    Down(commands::down::Args),
     Data(commands::data::Args),
 }

@@ -6,6 +6,7 @@ mod download;
 mod exit_code;
 #[cfg_attr(not(test), expect(dead_code, reason = "read by predict"))]
 mod images;
+mod local;
 #[cfg_attr(not(test), expect(dead_code, reason = "written by export"))]
 mod model_file;
 mod render;

@@ -38,6 +38,21 @@ impl StateDir {
         }
     }
 
+    /// The state folder itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The folder of the private Redis.
+    pub(crate) fn redis(&self) -> PathBuf {
+        self.0.join("redis")
+    }
+
+    /// The folder of the local gateway.
+    pub(crate) fn gateway(&self) -> PathBuf {
+        self.0.join("gateway")
+    }
+
     /// The folder of downloaded data sets and of the archives that they came in.
     pub(crate) fn datasets(&self) -> PathBuf {
         self.0.join("data")
