@@ -1,1 +1,196 @@
 //! A local, OpenFaaS-compatible gateway: one process per replica, no containers.
+//!
+//! An unchanged `faas-cli` deploys, invokes, scales and removes functions through [`Gateway`]; an image name maps to
+//! a binary in a folder, and a replica is a process of it on loopback. The gateway knows nothing of what functions do.
+//!
+//! # Layout
+//! - `routes`: the REST API, one file a resource
+//! - `supervisor`: functions and their replicas
+//! - `proxy`, `upstream`: calls of functions
+//! - `queue`: asynchronous calls, kept on disk until they are done
+//! - `images`, `secrets`, `logs`, `metrics`, `auth`, `storage`, `tasks`: what these stand on
+
+mod auth;
+mod config;
+mod error;
+mod images;
+mod logs;
+mod metrics;
+mod proxy;
+mod queue;
+mod routes;
+mod secrets;
+mod storage;
+mod supervisor;
+mod tasks;
+mod upstream;
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+pub use crate::config::{Config, QueueConfig};
+pub use crate::error::{GatewayError, StorageError};
+
+use crate::auth::Credentials;
+use crate::logs::Logs;
+use crate::metrics::Metrics;
+use crate::queue::Queue;
+use crate::secrets::Secrets;
+use crate::supervisor::Supervisor;
+use crate::supervisor::context::Context;
+use crate::supervisor::environment::Surroundings;
+use crate::supervisor::group::Groups;
+use crate::tasks::Tasks;
+
+/// How long connections get to close once nothing answers calls any more.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// What all parts of a gateway share.
+pub(crate) struct SharedState {
+    pub(crate) config: Config,
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) context: Arc<Context>,
+    pub(crate) supervisor: Arc<Supervisor>,
+    pub(crate) queue: Queue,
+    pub(crate) metrics: Metrics,
+    pub(crate) ready: AtomicBool,
+    /// What answers requests. Long answers, such as logs that are followed, end when it drains.
+    pub(crate) server: Tasks,
+}
+
+/// A handle on [`SharedState`].
+pub(crate) type Shared = Arc<SharedState>;
+
+/// A running gateway. Dropping it kills its replicas; [`Gateway::shutdown`] lets them finish.
+pub struct Gateway {
+    address: SocketAddr,
+    shared: Shared,
+    /// Locked while the gateway lives: one gateway a folder.
+    _lock: File,
+}
+
+impl Gateway {
+    /// Starts a gateway, with what was deployed and queued when the last one on the same folder ended. Needs a tokio
+    /// runtime. `/healthz` answers 503 until [`Gateway::set_ready`].
+    pub fn start(config: Config) -> Result<Self, GatewayError> {
+        Handle::try_current().map_err(|_| GatewayError::NoRuntime)?;
+        if config.basic_auth.is_none() && !config.listen.ip().is_loopback() {
+            return Err(GatewayError::NeedsAuthentication(config.listen));
+        }
+        let credentials = config.basic_auth.as_deref().map(Credentials::read).transpose()?;
+        storage::create_folder(&config.state_dir)?;
+        let lock = lock(&config.state_dir)?;
+        let (listener, address) = listen(config.listen)?;
+        let context = Arc::new(context(&config, address)?);
+        let supervisor = Supervisor::open(context.clone(), &config.state_dir, config.queue.concurrency)?;
+        let queue = Queue::open(&config.state_dir, config.queue.clone())?;
+        let shared = Arc::new(SharedState {
+            credentials,
+            context,
+            supervisor: Arc::new(supervisor),
+            queue,
+            metrics: Metrics::new(),
+            ready: AtomicBool::new(false),
+            server: Tasks::default(),
+            config,
+        });
+        queue::resume(&shared)?;
+        serve(listener, &shared);
+        tracing::info!(%address, "gateway listening");
+        Ok(Self { address, shared, _lock: lock })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// From now on `/healthz` answers 200.
+    pub fn set_ready(&self) {
+        self.shared.ready.store(true, Ordering::Relaxed);
+    }
+
+    /// Stops accepting requests, tells replicas to end, waits for them and for the calls they are answering, and kills
+    /// what is left after [`Config::shutdown_timeout`]. What is deployed and queued stays on disk.
+    pub async fn shutdown(self) {
+        self.shared.ready.store(false, Ordering::Relaxed);
+        self.shared.server.drain();
+        self.shared.supervisor.retire_all();
+        let tasks = &self.shared.context.tasks;
+        tasks.drain();
+        let limit = self.shared.config.shutdown_timeout;
+        if !tasks.ended(limit).await {
+            tracing::warn!(?limit, "not everything ended in time: the rest is killed");
+        }
+        self.shared.server.ended(CLOSING).await;
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.shared.server.kill();
+        self.shared.context.tasks.kill();
+        self.shared.context.groups.kill_all();
+        let _ = fs::remove_dir_all(&self.shared.context.replicas);
+    }
+}
+
+fn lock(state_dir: &Path) -> Result<File, GatewayError> {
+    let path = state_dir.join("lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(StorageError::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(GatewayError::InUse(state_dir.to_owned())),
+        Err(TryLockError::Error(error)) => Err(StorageError::io("lock", path)(error).into()),
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<(tokio::net::TcpListener, SocketAddr), GatewayError> {
+    let bind = || {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let bound = listener.local_addr()?;
+        Ok((tokio::net::TcpListener::from_std(listener)?, bound))
+    };
+    bind().map_err(|source| GatewayError::Listen { address, source })
+}
+
+fn context(config: &Config, gateway: SocketAddr) -> Result<Context, GatewayError> {
+    Ok(Context {
+        image_dir: config.image_dir.clone(),
+        replicas: config.state_dir.join("replicas"),
+        surroundings: Surroundings {
+            defaults: config.environment.clone(),
+            addresses: config.addresses.clone(),
+            gateway,
+            node_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        },
+        grace_period: config.grace_period,
+        logs: Logs::open(&config.state_dir)?,
+        secrets: Secrets::open(&config.state_dir)?,
+        client: upstream::client(),
+        groups: Groups::default(),
+        tasks: Tasks::default(),
+    })
+}
+
+fn serve(listener: tokio::net::TcpListener, shared: &Shared) {
+    let server = &shared.server;
+    let service = routes::router(shared.clone());
+    let service = service.into_make_service_with_connect_info::<SocketAddr>();
+    let draining = server.clone();
+    server.spawn(async move {
+        let served =
+            axum::serve(listener, service).with_graceful_shutdown(async move { draining.draining().await });
+        if let Err(error) = served.await {
+            tracing::error!(%error, "the gateway stopped serving");
+        }
+    });
+}

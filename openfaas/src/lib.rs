@@ -5,9 +5,11 @@
 //! | [`types`] | the bodies of the REST API |
 //! | [`client`] | calls to a gateway |
 //! | [`stack`] | `stack.yml`, read as faas-cli reads it |
+//! | [`names`] | the names that functions, secrets and namespaces may have |
 //! | [`envsubst`] | the `${NAME}` substitutions in it |
 
 pub mod client;
 pub mod envsubst;
+pub mod names;
 pub mod stack;
 pub mod types;

@@ -1,0 +1,117 @@
+//! Who may use `/system`: basic authentication, or, on loopback without it, anyone but a web page.
+
+use std::fs;
+use std::path::Path;
+
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, StatusCode, uri::Authority};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use subtle::ConstantTimeEq;
+
+use crate::Shared;
+use crate::error::{GatewayError, StorageError};
+
+/// A user name and a password.
+pub(crate) struct Credentials {
+    user: String,
+    password: String,
+}
+
+impl Credentials {
+    /// Reads the files that OpenFaaS keeps in its secret `basic-auth`.
+    pub(crate) fn read(folder: &Path) -> Result<Self, GatewayError> {
+        Ok(Self {
+            user: read_one(&folder.join("basic-auth-user"))?,
+            password: read_one(&folder.join("basic-auth-password"))?,
+        })
+    }
+
+    /// Whether the `Authorization` header holds exactly these, in a time that does not depend on where they differ.
+    fn admit(&self, headers: &HeaderMap) -> bool {
+        let decoded = headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| text.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
+            .and_then(|(_, encoded)| STANDARD.decode(encoded.trim()).ok());
+        let Some(decoded) = decoded else { return false };
+        let Some(colon) = decoded.iter().position(|byte| *byte == b':') else { return false };
+        let user = decoded[..colon].ct_eq(self.user.as_bytes());
+        let password = decoded[colon + 1..].ct_eq(self.password.as_bytes());
+        (user & password).into()
+    }
+}
+
+fn read_one(path: &Path) -> Result<String, GatewayError> {
+    let text = fs::read_to_string(path).map_err(StorageError::io("read", path))?;
+    let trimmed = text.trim_end_matches(['\r', '\n']);
+    if trimmed.is_empty() {
+        return Err(GatewayError::EmptyCredential(path.to_owned()));
+    }
+    Ok(trimmed.to_owned())
+}
+
+/// Guards every route under `/system`.
+pub(crate) async fn guard(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    match &shared.credentials {
+        Some(credentials) if !credentials.admit(request.headers()) => (
+            StatusCode::UNAUTHORIZED,
+            [(WWW_AUTHENTICATE, "Basic realm=\"Restricted\"")],
+            "invalid credentials\n",
+        )
+            .into_response(),
+        None if from_a_web_page(request.headers()) => {
+            (StatusCode::FORBIDDEN, "web pages may not use /system without basic authentication\n")
+                .into_response()
+        }
+        _ => next.run(request).await,
+    }
+}
+
+/// A browser sends `Origin` with what a page posts, and a page that rebinds its own name sends that as `Host`.
+fn from_a_web_page(headers: &HeaderMap) -> bool {
+    let host =
+        headers.get(HOST).and_then(|host| host.to_str().ok()).and_then(|host| host.parse::<Authority>().ok());
+    let local = host.is_none_or(|host| {
+        let name = host.host().trim_matches(['[', ']']);
+        name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    });
+    headers.contains_key(ORIGIN) || !local
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn headers(name: axum::http::HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
+    }
+
+    #[test]
+    fn only_the_exact_credentials_are_admitted() {
+        let credentials = Credentials { user: "admin".into(), password: "a:b".into() };
+        let admit = |value: &str| credentials.admit(&headers(AUTHORIZATION, value));
+        let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
+        assert!(admit(&basic("admin:a:b")));
+        for wrong in ["admin:a", "admin:a:bb", "admi:a:b", "admin", "", ":"] {
+            assert!(!admit(&basic(wrong)), "{wrong}");
+        }
+        assert!(!admit("Bearer ") && !admit("Basic ???") && !admit("Basic"));
+        assert!(!credentials.admit(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn web_pages_are_told_from_tools() {
+        for host in ["127.0.0.1:8080", "localhost", "[::1]:80"] {
+            assert!(!from_a_web_page(&headers(HOST, host)), "{host}");
+        }
+        assert!(from_a_web_page(&headers(HOST, "rebound.example:8080")));
+        assert!(from_a_web_page(&headers(ORIGIN, "https://page.example")));
+    }
+}

@@ -1,0 +1,270 @@
+//! What replicas write to stdout and stderr: kept per function in two files of bounded size, and passed on live.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use openfaas::types::{DEFAULT_NAMESPACE, LogMessage};
+use tokio::io::{AsyncBufReadExt, AsyncRead};
+use tokio::sync::broadcast;
+
+use crate::error::StorageError;
+use crate::storage;
+
+/// Bytes after which a file is set aside; the one set aside before it is dropped.
+const FILE_LIMIT: u64 = 4 << 20;
+/// Bytes after which a line is cut in two, as of-watchdog does.
+const LINE_LIMIT: usize = 64 << 10;
+/// Lines that a slow follower may be behind before it misses some.
+const FOLLOW_BUFFER: usize = 1024;
+
+/// Which lines are asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selection {
+    /// Of this replica only.
+    pub(crate) instance: Option<String>,
+    /// Written at or after this time.
+    pub(crate) since: Option<SystemTime>,
+    /// The last so many; all if `None`.
+    pub(crate) tail: Option<usize>,
+}
+
+impl Selection {
+    pub(crate) fn wants(&self, message: &LogMessage) -> bool {
+        self.instance.as_ref().is_none_or(|instance| *instance == message.instance)
+            && self.since.is_none_or(|since| {
+                humantime::parse_rfc3339(&message.timestamp).is_ok_and(|written| written >= since)
+            })
+    }
+}
+
+/// The logs of all functions.
+#[derive(Debug)]
+pub(crate) struct Logs {
+    folder: PathBuf,
+    functions: Mutex<HashMap<String, Arc<FunctionLog>>>,
+}
+
+impl Logs {
+    pub(crate) fn open(state_dir: &Path) -> Result<Self, StorageError> {
+        let folder = state_dir.join("logs");
+        storage::create_folder(&folder)?;
+        Ok(Self { folder, functions: Mutex::default() })
+    }
+
+    /// The log of the function `name`, opened at its first use.
+    pub(crate) fn of(&self, name: &str) -> Result<Arc<FunctionLog>, StorageError> {
+        let mut functions = lock(&self.functions);
+        if let Some(log) = functions.get(name) {
+            return Ok(log.clone());
+        }
+        let log = Arc::new(FunctionLog::open(&self.folder, name)?);
+        functions.insert(name.to_owned(), log.clone());
+        Ok(log)
+    }
+
+    /// Forgets a function's lines; followers come to the end when its last replica has ended.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), StorageError> {
+        if let Some(log) = lock(&self.functions).remove(name) {
+            lock(&log.writer).closed = true;
+        }
+        let path = path_of(&self.folder, name);
+        storage::remove(&path)?;
+        storage::remove(&set_aside(&path))
+    }
+}
+
+fn path_of(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.ndjson"))
+}
+
+fn set_aside(path: &Path) -> PathBuf {
+    path.with_extension("1.ndjson")
+}
+
+/// The log of one function.
+#[derive(Debug)]
+pub(crate) struct FunctionLog {
+    name: String,
+    path: PathBuf,
+    writer: Mutex<Writer>,
+    live: broadcast::Sender<Arc<LogMessage>>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    file: File,
+    length: u64,
+    /// The function was removed: what its last replicas still write must not get into a successor's files.
+    closed: bool,
+}
+
+impl Writer {
+    fn open(path: &Path) -> io::Result<Self> {
+        let mut file = OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(path)?;
+        let length = file.metadata()?.len();
+        if length > 0 {
+            // A crash may have cut the last line: whatever follows starts a new one.
+            file.write_all(b"\n")?;
+        }
+        Ok(Self { file, length: length + u64::from(length > 0), closed: false })
+    }
+
+    fn append(&mut self, path: &Path, line: &[u8]) -> io::Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        if self.length > FILE_LIMIT {
+            std::fs::rename(path, set_aside(path))?;
+            *self = Self::open(path)?;
+        }
+        self.file.write_all(line)?;
+        self.length += line.len() as u64;
+        Ok(())
+    }
+}
+
+impl FunctionLog {
+    fn open(folder: &Path, name: &str) -> Result<Self, StorageError> {
+        let path = path_of(folder, name);
+        let writer = Writer::open(&path).map_err(StorageError::io("open", &path))?;
+        let (live, _) = broadcast::channel(FOLLOW_BUFFER);
+        Ok(Self { name: name.to_owned(), path, writer: Mutex::new(writer), live })
+    }
+
+    /// Adds one line that `instance` wrote.
+    pub(crate) fn append(&self, instance: &str, text: &str) {
+        let message = LogMessage {
+            name: self.name.clone(),
+            namespace: DEFAULT_NAMESPACE.to_owned(),
+            instance: instance.to_owned(),
+            timestamp: humantime::format_rfc3339_nanos(SystemTime::now()).to_string(),
+            text: text.to_owned(),
+        };
+        let line = as_line(&message);
+        let mut writer = lock(&self.writer);
+        if let Err(error) = writer.append(&self.path, &line) {
+            tracing::error!(path = %self.path.display(), %error, "cannot write a function's log");
+        }
+        // Sent under the lock, so that a follower sees each line once: in the files or live.
+        let _ = self.live.send(Arc::new(message));
+    }
+
+    /// The lines so far, and those to come. Reads files: not for an asynchronous task.
+    pub(crate) fn read(
+        &self,
+        selection: &Selection,
+    ) -> io::Result<(VecDeque<LogMessage>, broadcast::Receiver<Arc<LogMessage>>)> {
+        let (older, current, length, live) = {
+            let writer = lock(&self.writer);
+            let older = File::open(set_aside(&self.path)).ok();
+            (older, File::open(&self.path)?, writer.length, self.live.subscribe())
+        };
+        let mut lines = VecDeque::new();
+        let older = older.map(|file| file.take(u64::MAX));
+        for file in older.into_iter().chain([current.take(length)]) {
+            for line in BufReader::new(file).split(b'\n') {
+                let Ok(message) = serde_json::from_slice::<LogMessage>(&line?) else { continue };
+                if selection.wants(&message) {
+                    lines.push_back(message);
+                }
+                if selection.tail.is_some_and(|tail| lines.len() > tail) {
+                    lines.pop_front();
+                }
+            }
+        }
+        Ok((lines, live))
+    }
+
+    /// Takes down what `instance` writes to `stream` until that ends.
+    pub(crate) async fn capture(self: Arc<Self>, instance: String, stream: impl AsyncRead + Unpin) {
+        let mut reader = tokio::io::BufReader::with_capacity(LINE_LIMIT, stream);
+        let mut line = Vec::new();
+        while let Ok(buffer) = reader.fill_buf().await {
+            if buffer.is_empty() {
+                break;
+            }
+            let end = buffer.iter().position(|byte| *byte == b'\n');
+            let taken = end.unwrap_or(buffer.len());
+            line.extend_from_slice(&buffer[..taken]);
+            reader.consume(taken + usize::from(end.is_some()));
+            if end.is_some() || line.len() >= LINE_LIMIT {
+                self.append(&instance, String::from_utf8_lossy(&line).trim_end_matches('\r'));
+                line.clear();
+            }
+        }
+        if !line.is_empty() {
+            self.append(&instance, &String::from_utf8_lossy(&line));
+        }
+    }
+}
+
+/// One line of newline-delimited JSON.
+pub(crate) fn as_line(message: &LogMessage) -> Vec<u8> {
+    let mut line = serde_json::to_vec(message).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
+/// A panic under one of these locks leaves nothing half-done, so a poisoned one is as good as any.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(log: &FunctionLog, selection: &Selection) -> Vec<String> {
+        log.read(selection).unwrap().0.into_iter().map(|message| message.text).collect()
+    }
+
+    #[tokio::test]
+    async fn lines_are_kept_selected_and_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Logs::open(folder.path()).unwrap();
+        let log = logs.of("fn").unwrap();
+        log.clone().capture("a".into(), &b"one\r\ntwo\nunfinished"[..]).await;
+        let (_, mut live) = log.read(&Selection::default()).unwrap();
+        log.append("b", "four");
+        assert_eq!(live.recv().await.unwrap().text, "four");
+        assert_eq!(texts(&log, &Selection::default()), ["one", "two", "unfinished", "four"]);
+        assert_eq!(texts(&log, &Selection { tail: Some(2), ..Selection::default() }), ["unfinished", "four"]);
+        let of_b = Selection { instance: Some("b".into()), ..Selection::default() };
+        assert_eq!(texts(&log, &of_b), ["four"]);
+        let later = Selection {
+            since: Some(SystemTime::now() + std::time::Duration::from_secs(9)),
+            ..Selection::default()
+        };
+        assert!(texts(&log, &later).is_empty());
+    }
+
+    #[tokio::test]
+    async fn lines_survive_a_restart_and_a_torn_one_does_no_harm() {
+        let folder = tempfile::tempdir().unwrap();
+        Logs::open(folder.path()).unwrap().of("fn").unwrap().append("a", "before");
+        let path = path_of(&folder.path().join("logs"), "fn");
+        OpenOptions::new().append(true).open(path).unwrap().write_all(b"{\"name\":\"f").unwrap();
+        let log = Logs::open(folder.path()).unwrap().of("fn").unwrap();
+        log.append("a", "after");
+        assert_eq!(texts(&log, &Selection::default()), ["before", "after"]);
+    }
+
+    #[tokio::test]
+    async fn files_and_lines_are_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = Logs::open(folder.path()).unwrap().of("fn").unwrap();
+        let flood = vec![b'x'; 3 * FILE_LIMIT as usize];
+        log.clone().capture("a".into(), &flood[..]).await;
+        log.append("a", "last");
+        let lines = texts(&log, &Selection::default());
+        assert_eq!(lines.last().unwrap(), "last");
+        assert!(lines.iter().all(|line| line.len() <= 2 * LINE_LIMIT));
+        let kept: usize = lines.iter().map(String::len).sum();
+        assert!(kept as u64 <= 2 * FILE_LIMIT + 4 * LINE_LIMIT as u64, "{kept}");
+    }
+}

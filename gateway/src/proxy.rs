@@ -1,0 +1,228 @@
+//! One call of a function: finds it, waits for a replica, and sends it to one, or to the next where that refuses.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axum::body::{Body, HttpBody};
+use axum::http::header::{CONTENT_LENGTH, HOST, HeaderName};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+
+use crate::SharedState;
+use crate::supervisor::function::Function;
+use crate::supervisor::replica::{InFlight, Phase};
+use crate::upstream::{CALL_ID, INTERNAL, START_TIME, new_call_id, remove_hop_by_hop};
+
+/// A body up to so many bytes is kept until it was answered, so that it can be sent to a second replica.
+const REPLAY_LIMIT: u64 = 256 << 10;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// What a call sends.
+pub(crate) enum Payload {
+    /// Can be sent again.
+    Kept(Bytes),
+    /// Is passed on as it comes, once.
+    Stream(Option<Body>),
+}
+
+impl Payload {
+    /// Keeps a body whose length is known and small; streams any other.
+    pub(crate) async fn of(headers: &HeaderMap, body: Body) -> Result<Self, axum::Error> {
+        let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        // Neither a length nor chunks: there is no body.
+        if body.is_end_stream() {
+            return Ok(Self::Kept(Bytes::new()));
+        }
+        match length {
+            Some(length) if length <= REPLAY_LIMIT => Ok(Self::Kept(body.collect().await?.to_bytes())),
+            _ => Ok(Self::Stream(Some(body))),
+        }
+    }
+
+    fn can_repeat(&self) -> bool {
+        matches!(self, Self::Kept(_))
+    }
+
+    /// `None` if it was sent already and is gone.
+    fn next(&mut self) -> Option<Body> {
+        match self {
+            Self::Kept(bytes) => Some(Body::from(bytes.clone())),
+            Self::Stream(body) => body.take(),
+        }
+    }
+}
+
+/// A call of a function.
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    /// Path and query as the function sees them.
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) payload: Payload,
+    /// How long the answer may take to begin; without an end for asynchronous calls, which the function itself limits.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// Why no function answered.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    #[error("No endpoints available for: {0}.")]
+    NoEndpoints(String),
+    #[error("Can't reach service for: {0}.")]
+    Unreachable(String),
+    #[error("the function did not answer in time")]
+    Timeout,
+    #[error("{0:?} is not a path and query")]
+    Path(String),
+}
+
+impl CallError {
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::NoEndpoints(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unreachable(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Timeout => StatusCode::BAD_GATEWAY,
+            Self::Path(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl IntoResponse for CallError {
+    fn into_response(self) -> Response<Body> {
+        // OpenFaaS's own answer to a timeout has no body.
+        let text = if matches!(self, Self::Timeout) { String::new() } else { format!("{self}\n") };
+        (self.status(), [(INTERNAL, "proxy")], text).into_response()
+    }
+}
+
+/// Adds what the gateway tells a function about a call; the call's id and start time.
+pub(crate) fn mark(headers: &mut HeaderMap, peer: SocketAddr) -> (HeaderValue, HeaderValue) {
+    remove_hop_by_hop(headers);
+    if let Some(host) = headers.remove(HOST) {
+        headers.entry(FORWARDED_HOST).or_insert(host);
+    }
+    let before = headers.get(FORWARDED_FOR).and_then(|value| value.to_str().ok());
+    let chain = before.map_or_else(|| peer.ip().to_string(), |before| format!("{before}, {}", peer.ip()));
+    let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let start = HeaderValue::from_str(&nanoseconds.to_string());
+    let start = start.unwrap_or_else(|_| HeaderValue::from_static("0"));
+    if let Ok(chain) = HeaderValue::from_str(&chain) {
+        headers.insert(FORWARDED_FOR, chain);
+    }
+    headers.insert(START_TIME, start.clone());
+    let id = headers.entry(CALL_ID).or_insert_with(|| {
+        HeaderValue::from_str(&new_call_id()).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+    });
+    (id.clone(), start)
+}
+
+/// Calls `function` and counts that.
+pub(crate) async fn call(
+    shared: &SharedState,
+    function: &Arc<Function>,
+    call: Call,
+) -> Result<Response<Body>, CallError> {
+    let started = Instant::now();
+    shared.metrics.begin(&function.name);
+    function.invoked();
+    let result = match call.timeout {
+        None => attempt(shared, function, call).await,
+        Some(limit) => tokio::time::timeout(limit, attempt(shared, function, call))
+            .await
+            .unwrap_or(Err(CallError::Timeout)),
+    };
+    let status = result.as_ref().map_or_else(CallError::status, Response::status);
+    shared.metrics.end(&function.name, status.as_u16(), started.elapsed());
+    result
+}
+
+async fn attempt(
+    shared: &SharedState,
+    function: &Arc<Function>,
+    mut call: Call,
+) -> Result<Response<Body>, CallError> {
+    let deadline = Instant::now() + shared.config.ready_timeout;
+    wake(shared, function).await?;
+    let mut tried = Vec::new();
+    let mut refusal = None;
+    loop {
+        let Some(replica) = function.pick(&tried) else {
+            if let Some(refusal) = refusal {
+                return Ok(refusal);
+            }
+            if !function.ready(deadline).await {
+                return Err(CallError::NoEndpoints(function.name.clone()));
+            }
+            continue;
+        };
+        let Some(body) = call.payload.next() else {
+            return Err(CallError::Unreachable(function.name.clone()));
+        };
+        let request = request(&call, &replica.authority(), body)?;
+        let in_flight = replica.clone().enter();
+        match shared.context.client.request(request).await {
+            Ok(response) => {
+                let response = response.map(|body| hold(body, in_flight));
+                if !at_its_limit(&response) {
+                    return Ok(response);
+                }
+                replica.set_phase(Phase::Busy);
+                if !call.payload.can_repeat() {
+                    return Ok(response);
+                }
+                tried.push(replica.pod.clone());
+                refusal = Some(response);
+            }
+            Err(error) if error.is_connect() => replica.set_phase(Phase::Unready),
+            Err(error) => {
+                tracing::warn!(replica = replica.pod, %error, "a call was cut off");
+                return Err(CallError::Unreachable(function.name.clone()));
+            }
+        }
+    }
+}
+
+/// Brings a function back that was scaled to zero.
+async fn wake(shared: &SharedState, function: &Arc<Function>) -> Result<(), CallError> {
+    if function.version().record.replicas > 0 {
+        return Ok(());
+    }
+    let (supervisor, name) = (shared.supervisor.clone(), function.name.clone());
+    let woken = tokio::task::spawn_blocking(move || supervisor.wake(&name)).await;
+    match woken {
+        Ok(Ok(())) => Ok(()),
+        _ => Err(CallError::NoEndpoints(function.name.clone())),
+    }
+}
+
+fn request(call: &Call, authority: &str, body: Body) -> Result<Request<Body>, CallError> {
+    let uri = Uri::builder().scheme("http").authority(authority).path_and_query(call.path.as_str()).build();
+    let mut request = Request::new(body);
+    *request.method_mut() = call.method.clone();
+    *request.uri_mut() = uri.map_err(|_| CallError::Path(call.path.clone()))?;
+    *request.headers_mut() = call.headers.clone();
+    Ok(request)
+}
+
+/// Whether the watchdog, not the function, said that it has as many calls as it may.
+fn at_its_limit(response: &Response<Body>) -> bool {
+    response.status() == StatusCode::TOO_MANY_REQUESTS
+        && response.headers().get(INTERNAL).is_some_and(|value| value == "faas-middleware")
+}
+
+/// A function's answer; its call counts as in flight until all of it was passed on or dropped.
+fn hold<B>(body: B, in_flight: InFlight) -> Body
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError>,
+{
+    Body::new(body.map_err(move |error| {
+        let _held = &in_flight;
+        error
+    }))
+}

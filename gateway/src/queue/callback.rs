@@ -1,0 +1,116 @@
+//! The answer to an asynchronous invocation, for whoever asked for it with `X-Callback-Url`.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use openfaas::types::DEFAULT_NAMESPACE;
+
+use super::spool::Invocation;
+use crate::Shared;
+use crate::upstream::{CALL_ID, remove_hop_by_hop};
+
+/// Bytes of an answer that a callback can carry.
+const BODY_LIMIT: usize = 8 << 20;
+/// Attempts to deliver one callback; the function is not called again for it.
+const ATTEMPTS: u32 = 5;
+/// How long one attempt may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a function answered.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    took: Duration,
+}
+
+impl Outcome {
+    /// Reads an answer to its end; a body that is too long is left out, and one that breaks off is a failure.
+    pub(super) async fn read(response: Response<Body>, took: Duration) -> Self {
+        let (mut parts, body) = response.into_parts();
+        remove_hop_by_hop(&mut parts.headers);
+        parts.headers.remove(CONTENT_LENGTH);
+        let body = Limited::new(body, BODY_LIMIT).collect().await.map_or_else(
+            |error| {
+                tracing::warn!(%error, limit = BODY_LIMIT, "the answer to an asynchronous invocation is left out");
+                Bytes::new()
+            },
+            http_body_util::Collected::to_bytes,
+        );
+        Self { status: parts.status, headers: parts.headers, body, took }
+    }
+}
+
+/// The address of a callback, if it is one that can be called.
+pub(crate) fn parse_url(text: &str) -> Result<Uri, String> {
+    let wrong = || format!("X-Callback-Url is {text:?}: wanted an absolute http:// URL");
+    let uri: Uri = text.parse().map_err(|_| wrong())?;
+    if uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty()) {
+        Ok(uri)
+    } else {
+        Err(wrong())
+    }
+}
+
+/// Posts the outcome to the invocation's callback, if it has one.
+pub(super) async fn deliver(shared: &Shared, invocation: &Invocation, outcome: &Outcome) {
+    let Some(url) = &invocation.callback_url else { return };
+    let uri = match parse_url(&shared.context.surroundings.resolve(url)) {
+        Ok(uri) => uri,
+        Err(error) => return tracing::error!(call_id = invocation.call_id, error, "no callback"),
+    };
+    let mut wait = shared.queue.config.min_wait;
+    for attempt in 1..=ATTEMPTS {
+        let sent =
+            tokio::time::timeout(TIMEOUT, shared.context.client.request(request(&uri, invocation, outcome)));
+        let failure = match sent.await {
+            Ok(Ok(response)) if !response.status().is_server_error() => return,
+            Ok(Ok(response)) => response.status().to_string(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        tracing::warn!(call_id = invocation.call_id, %uri, attempt, failure, "a callback failed");
+        if attempt < ATTEMPTS {
+            tokio::time::sleep(wait).await;
+            wait = wait.saturating_mul(2).min(shared.queue.config.max_wait);
+        }
+    }
+}
+
+fn request(uri: &Uri, invocation: &Invocation, outcome: &Outcome) -> Request<Body> {
+    let mut request = Request::new(Body::from(outcome.body.clone()));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri.clone();
+    let headers = request.headers_mut();
+    *headers = outcome.headers.clone();
+    let added = [
+        (CALL_ID, invocation.call_id.clone()),
+        (HeaderName::from_static("x-duration-seconds"), format!("{:.6}", outcome.took.as_secs_f64())),
+        (HeaderName::from_static("x-function-status"), outcome.status.as_u16().to_string()),
+        (HeaderName::from_static("x-function-name"), format!("{}.{DEFAULT_NAMESPACE}", invocation.function)),
+    ];
+    for (name, text) in added {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(name, value);
+        }
+    }
+    request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callbacks_are_absolute_http() {
+        assert!(parse_url("http://127.0.0.1:1/x?y").is_ok());
+        for wrong in ["", "/x", "ftp://host/", "https://host/", "http://", "host:80", "not a url"] {
+            assert!(parse_url(wrong).is_err(), "{wrong}");
+        }
+    }
+}

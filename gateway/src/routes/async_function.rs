@@ -1,0 +1,52 @@
+//! `/async-function/NAME`: calls that are queued.
+
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+
+use super::{blocking, function_name, read_body, rest_of};
+use crate::error::Refusal;
+use crate::queue::{self, Invocation, parse_callback_url};
+use crate::upstream::{CALL_ID, START_TIME};
+use crate::{Shared, proxy};
+
+/// Where the answer is to be posted.
+const CALLBACK_URL: HeaderName = HeaderName::from_static("x-callback-url");
+
+pub(super) async fn invoke(
+    State(shared): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(path): Path<Vec<(String, String)>>,
+    request: Request,
+) -> Result<(StatusCode, [(HeaderName, HeaderValue); 2]), Refusal> {
+    let name = function_name(path.first().map(|(_, name)| name.as_str()).unwrap_or_default())?;
+    if shared.supervisor.find(&name).is_none() {
+        return Err(Refusal::no_function(&name));
+    }
+    let (parts, body) = request.into_parts();
+    let mut headers = parts.headers;
+    let callback_url = match headers.get(CALLBACK_URL).map(HeaderValue::to_str) {
+        None => None,
+        Some(text) => {
+            let text = text.unwrap_or_default();
+            parse_callback_url(text).map_err(Refusal::Invalid)?;
+            Some(text.to_owned())
+        }
+    };
+    let body = read_body(Body::new(body), shared.config.queue.body_limit).await?;
+    let (id, start) = proxy::mark(&mut headers, peer);
+    headers.remove(CONTENT_LENGTH);
+    let invocation = Invocation {
+        function: name,
+        call_id: String::from_utf8_lossy(id.as_bytes()).into_owned(),
+        path: rest_of(&parts.uri, "/async-function/"),
+        headers,
+        body,
+        callback_url,
+    };
+    blocking(move || queue::push(&shared, &invocation)).await?;
+    Ok((StatusCode::ACCEPTED, [(CALL_ID, id), (START_TIME, start)]))
+}

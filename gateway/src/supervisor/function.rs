@@ -1,0 +1,299 @@
+//! One deployed function: keeps as many replicas of the right version running as are wanted, and hands them out.
+
+use std::cmp::Reverse;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use openfaas::names::ScaleRange;
+use openfaas::types::{DEFAULT_NAMESPACE, FunctionDeployment, FunctionStatus};
+use rand::seq::IndexedRandom;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout_at;
+
+use super::context::Context;
+use super::replica::{Phase, Replica};
+use crate::images::Binary;
+
+/// A replica that lived so long did not crash at its start: its successor is started at once again.
+const SETTLED: Duration = Duration::from_secs(10);
+/// The wait after the first crash; doubles with each further one.
+const MIN_BACKOFF: Duration = Duration::from_millis(20);
+/// The longest wait between two starts.
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
+
+/// What is kept of a function on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Record {
+    pub(crate) deployment: FunctionDeployment,
+    /// Replicas wanted.
+    pub(crate) replicas: u64,
+    /// RFC 3339.
+    pub(crate) created_at: String,
+}
+
+/// A version of a function that was found fit to run.
+#[derive(Clone, Debug)]
+pub(crate) struct Version {
+    pub(crate) record: Record,
+    /// `None` where a restart did not find it: it may be built before the next start of a replica.
+    pub(crate) binary: Option<Binary>,
+    pub(crate) range: ScaleRange,
+}
+
+/// A deployed function.
+pub(crate) struct Function {
+    pub(crate) name: String,
+    context: Arc<Context>,
+    state: Mutex<State>,
+    changes: watch::Sender<()>,
+    invocations: AtomicU64,
+    /// Asynchronous invocations that may run now.
+    pub(crate) queue_permits: Arc<Semaphore>,
+}
+
+struct State {
+    version: Version,
+    generation: u64,
+    replicas: Vec<Arc<Replica>>,
+    retired: bool,
+    crashes: u32,
+    next_start: Instant,
+}
+
+impl Function {
+    /// A function without replicas yet; [`Function::control`] brings them up.
+    pub(crate) fn new(context: Arc<Context>, version: Version, queue_concurrency: usize) -> Self {
+        let state = State {
+            version,
+            generation: 0,
+            replicas: Vec::new(),
+            retired: false,
+            crashes: 0,
+            next_start: Instant::now(),
+        };
+        Self {
+            name: state.version.record.deployment.service.clone(),
+            context,
+            state: Mutex::new(state),
+            changes: watch::Sender::new(()),
+            invocations: AtomicU64::new(0),
+            queue_permits: Arc::new(Semaphore::new(queue_concurrency)),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn version(&self) -> Version {
+        self.state().version.clone()
+    }
+
+    /// Goes over to `next`: replicas are replaced where the specification or the binary differs.
+    pub(crate) fn update(&self, next: Version) {
+        let mut state = self.state();
+        let same =
+            state.version.record.deployment == next.record.deployment && state.version.binary == next.binary;
+        if !same {
+            state.generation += 1;
+            state.crashes = 0;
+            state.next_start = Instant::now();
+        }
+        state.version = next;
+        drop(state);
+        self.changes.send_replace(());
+    }
+
+    /// Ends all replicas; none is started any more.
+    pub(crate) fn retire(&self) {
+        self.state().retired = true;
+        self.changes.send_replace(());
+    }
+
+    /// Keeps the replicas as they should be until the function is retired and the last has ended.
+    pub(crate) async fn control(self: Arc<Self>) {
+        let mut changes = self.changes.subscribe();
+        loop {
+            changes.mark_unchanged();
+            let again = self.reconcile();
+            if self.state().is_over() {
+                return;
+            }
+            let again = again.unwrap_or_else(|| Instant::now() + MAX_BACKOFF);
+            let _ = timeout_at(again.into(), changes.changed()).await;
+        }
+    }
+
+    /// One step towards what is wanted; when to look again if nothing changes before.
+    fn reconcile(&self) -> Option<Instant> {
+        let mut state = self.state();
+        state.bury();
+        let missing = state.stop_what_is_not_wanted();
+        if missing == 0 {
+            return None;
+        }
+        if state.next_start > Instant::now() {
+            return Some(state.next_start);
+        }
+        for _ in 0..missing {
+            let deployment = state.version.record.deployment.clone();
+            match Replica::new(&deployment, state.generation, self.changes.clone()) {
+                Ok(replica) => {
+                    let replica = Arc::new(replica);
+                    state.replicas.push(replica.clone());
+                    let context = self.context.clone();
+                    self.context.tasks.spawn(async move { replica.run(&context, &deployment).await });
+                }
+                Err(error) => {
+                    tracing::error!(function = self.name, %error, "cannot make a replica");
+                    state.count_crash();
+                    return Some(state.next_start);
+                }
+            }
+        }
+        None
+    }
+
+    /// Hands out a replica that takes calls, other than those `tried`: one with the fewest calls in flight.
+    pub(crate) fn pick(&self, tried: &[String]) -> Option<Arc<Replica>> {
+        let state = self.state();
+        let load = |replica: &Replica| (replica.phase() == Phase::Busy, replica.in_flight());
+        let ready: Vec<_> = state
+            .replicas
+            .iter()
+            .filter(|replica| replica.takes_calls() && !tried.contains(&replica.pod))
+            .map(|replica| (load(replica), replica))
+            .collect();
+        let least = ready.iter().map(|(load, _)| *load).min()?;
+        let equal: Vec<_> = ready.into_iter().filter(|(load, _)| *load == least).collect();
+        equal.choose(&mut rand::rng()).map(|(_, replica)| Arc::clone(replica))
+    }
+
+    /// Waits until a replica takes calls; whether one does before `deadline`.
+    pub(crate) async fn ready(&self, deadline: Instant) -> bool {
+        let mut changes = self.changes.subscribe();
+        loop {
+            {
+                let state = self.state();
+                if state.replicas.iter().any(|replica| replica.takes_calls()) {
+                    return true;
+                }
+                let coming =
+                    state.replicas.iter().any(|replica| !replica.stopped() && replica.lived().is_none());
+                if state.retired || (!coming && state.next_start > deadline) {
+                    return false;
+                }
+            }
+            if timeout_at(deadline.into(), changes.changed()).await.is_err() {
+                return false;
+            }
+        }
+    }
+
+    /// Counts an invocation.
+    pub(crate) fn invoked(&self) {
+        self.invocations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The processes of all its replicas.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        self.state().replicas.iter().filter_map(|replica| replica.process()).collect()
+    }
+
+    /// What `GET /system/function` answers.
+    pub(crate) fn status(&self) -> FunctionStatus {
+        let state = self.state();
+        let Record { deployment, replicas, created_at } = state.version.record.clone();
+        let available = state.replicas.iter().filter(|replica| replica.takes_calls()).count();
+        FunctionStatus {
+            name: deployment.service,
+            image: deployment.image,
+            namespace: DEFAULT_NAMESPACE.to_owned(),
+            env_process: deployment.env_process,
+            env_vars: deployment.env_vars,
+            constraints: deployment.constraints,
+            secrets: deployment.secrets,
+            labels: deployment.labels,
+            annotations: deployment.annotations,
+            limits: deployment.limits,
+            requests: deployment.requests,
+            read_only_root_filesystem: deployment.read_only_root_filesystem,
+            invocation_count: self.invocations.load(Ordering::Relaxed) as f64,
+            replicas,
+            available_replicas: available as u64,
+            created_at,
+            usage: None,
+        }
+    }
+}
+
+impl State {
+    fn is_over(&self) -> bool {
+        self.retired && self.replicas.is_empty()
+    }
+
+    /// Forgets replicas that have ended, and counts those that were not told to.
+    fn bury(&mut self) {
+        let (ended, alive) = std::mem::take(&mut self.replicas)
+            .into_iter()
+            .partition::<Vec<_>, _>(|replica| replica.phase() == Phase::Ended);
+        self.replicas = alive;
+        for replica in ended.iter().filter(|replica| !replica.stopped()) {
+            if replica.lived().is_some_and(|lived| lived >= SETTLED) {
+                self.crashes = 0;
+            }
+            // One that ended for another reason than its version says nothing about the version in use.
+            if replica.generation == self.generation {
+                self.count_crash();
+            }
+        }
+    }
+
+    fn count_crash(&mut self) {
+        self.next_start = Instant::now() + backoff(self.crashes);
+        self.crashes = self.crashes.saturating_add(1);
+    }
+
+    /// Tells surplus and outdated replicas to end; how many are missing.
+    fn stop_what_is_not_wanted(&self) -> usize {
+        let wanted = if self.retired { 0 } else { self.version.record.replicas as usize };
+        let (mut current, outdated) = self
+            .replicas
+            .iter()
+            .filter(|replica| !replica.stopped())
+            .partition::<Vec<_>, _>(|replica| replica.generation == self.generation);
+        // Those that would be missed least come last.
+        current.sort_by_key(|replica| {
+            let phase = replica.phase();
+            (phase != Phase::Busy, phase != Phase::Ready, Reverse(replica.in_flight()))
+        });
+        for replica in current.iter().skip(wanted) {
+            replica.stop();
+        }
+        let ready = current.iter().take(wanted).filter(|replica| replica.takes_calls()).count();
+        if ready == wanted {
+            outdated.iter().for_each(|replica| replica.stop());
+        }
+        wanted.saturating_sub(current.len())
+    }
+}
+
+/// The wait after a crash that `before` others preceded.
+fn backoff(before: u32) -> Duration {
+    MIN_BACKOFF.saturating_mul(2_u32.saturating_pow(before)).min(MAX_BACKOFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_doubles_and_is_bounded() {
+        assert_eq!([backoff(0), backoff(1), backoff(2)], [20, 40, 80].map(Duration::from_millis));
+        assert_eq!(backoff(40), MAX_BACKOFF);
+        assert_eq!(backoff(u32::MAX), MAX_BACKOFF);
+    }
+}

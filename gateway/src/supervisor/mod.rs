@@ -1,0 +1,208 @@
+//! The functions of a gateway and their processes: deploy, update, scale, remove; kept over a restart.
+
+pub(crate) mod context;
+pub(crate) mod environment;
+pub(crate) mod function;
+pub(crate) mod group;
+mod pod;
+mod probe;
+pub(crate) mod replica;
+mod usage;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use openfaas::names::{self, ScaleRange};
+use openfaas::types::{DEFAULT_NAMESPACE, FunctionDeployment};
+
+use self::context::Context;
+use self::function::{Function, Record, Version};
+use crate::error::{Refusal, StorageError};
+use crate::{images, storage};
+
+pub(crate) use self::usage::measure as measure_usage;
+
+/// All functions. Its operations read and write files: not for an asynchronous task.
+pub(crate) struct Supervisor {
+    context: Arc<Context>,
+    folder: PathBuf,
+    queue_concurrency: usize,
+    functions: Mutex<BTreeMap<String, Arc<Function>>>,
+    /// Held for the whole of a change, so that files and functions agree.
+    changing: Mutex<()>,
+}
+
+impl Supervisor {
+    /// Brings back what was deployed when the last gateway on this folder ended.
+    pub(crate) fn open(
+        context: Arc<Context>,
+        state_dir: &Path,
+        queue_concurrency: usize,
+    ) -> Result<Self, StorageError> {
+        let folder = state_dir.join("functions");
+        storage::create_folder(&folder)?;
+        if context.replicas.exists() {
+            // Left by a gateway that was killed; its replicas have ended with it.
+            fs::remove_dir_all(&context.replicas).map_err(StorageError::io("remove", &context.replicas))?;
+        }
+        storage::create_folder(&context.replicas)?;
+        let records: Vec<Record> =
+            storage::list(&folder)?.iter().map(|path| storage::read_json(path)).collect::<Result<_, _>>()?;
+        let supervisor = Self {
+            context,
+            folder,
+            queue_concurrency,
+            functions: Mutex::default(),
+            changing: Mutex::default(),
+        };
+        for record in records {
+            let binary = images::resolve(&supervisor.context.image_dir, &record.deployment.image)
+                .inspect_err(
+                    |error| tracing::warn!(function = record.deployment.service, %error, "cannot run yet"),
+                );
+            let range = ScaleRange::from_labels(&record.deployment.labels);
+            let range = range.unwrap_or(ScaleRange { min: 1, max: names::REPLICA_LIMIT });
+            supervisor.add(Version { record, binary: binary.ok(), range });
+        }
+        Ok(supervisor)
+    }
+
+    fn functions(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Function>>> {
+        self.functions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, version: Version) {
+        let function = Arc::new(Function::new(self.context.clone(), version, self.queue_concurrency));
+        self.functions().insert(function.name.clone(), function.clone());
+        self.context.tasks.spawn(function.control());
+    }
+
+    /// All functions, by name.
+    pub(crate) fn list(&self) -> Vec<Arc<Function>> {
+        self.functions().values().cloned().collect()
+    }
+
+    /// The function `name`.
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<Function>> {
+        self.functions().get(name).cloned()
+    }
+
+    fn existing(&self, name: &str) -> Result<Arc<Function>, Refusal> {
+        self.find(name).ok_or_else(|| Refusal::no_function(name))
+    }
+
+    /// Deploys a function that is not there yet.
+    pub(crate) fn deploy(&self, deployment: FunctionDeployment) -> Result<(), Refusal> {
+        let _changing = self.change();
+        let mut version = self.validate(deployment)?;
+        let name = version.record.deployment.service.clone();
+        if self.find(&name).is_some() {
+            return Err(Refusal::Exists(format!("function {name} already exists")));
+        }
+        version.record.replicas = version.range.min;
+        storage::write_json(&self.file(&name), &version.record)?;
+        tracing::info!(function = name, image = version.record.deployment.image, "deployed");
+        self.add(version);
+        Ok(())
+    }
+
+    /// Replaces a function that is there; its scale stays where the labels allow that.
+    pub(crate) fn update(&self, deployment: FunctionDeployment) -> Result<(), Refusal> {
+        let _changing = self.change();
+        // faas-cli deploys with PUT first, and with POST only after a 404.
+        let function = self.existing(&deployment.service)?;
+        let mut version = self.validate(deployment)?;
+        let before = function.version().record;
+        version.record.created_at = before.created_at;
+        version.record.replicas = before.replicas.clamp(version.range.min, version.range.max);
+        storage::write_json(&self.file(&function.name), &version.record)?;
+        tracing::info!(function = function.name, image = version.record.deployment.image, "updated");
+        function.update(version);
+        Ok(())
+    }
+
+    /// Sets how many replicas a function has.
+    pub(crate) fn scale(&self, name: &str, replicas: u64) -> Result<(), Refusal> {
+        let _changing = self.change();
+        self.scale_unlocked(name, replicas)
+    }
+
+    /// Brings a function that was scaled to zero back, because it was called.
+    pub(crate) fn wake(&self, name: &str) -> Result<(), Refusal> {
+        let _changing = self.change();
+        let version = self.existing(name)?.version();
+        if version.record.replicas > 0 {
+            return Ok(());
+        }
+        self.scale_unlocked(name, version.range.min.max(1))
+    }
+
+    fn scale_unlocked(&self, name: &str, replicas: u64) -> Result<(), Refusal> {
+        let function = self.existing(name)?;
+        let mut version = function.version();
+        let most = version.range.max;
+        if replicas > most {
+            let label = names::SCALE_MAX;
+            return Err(Refusal::Invalid(format!(
+                "cannot scale {name} to {replicas} replicas: the most is {most} (label {label}, up to {})",
+                names::REPLICA_LIMIT
+            )));
+        }
+        version.record.replicas = replicas;
+        storage::write_json(&self.file(name), &version.record)?;
+        tracing::info!(function = name, replicas, "scaled");
+        function.update(version);
+        Ok(())
+    }
+
+    /// Removes a function and its logs; its replicas drain.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Refusal> {
+        let _changing = self.change();
+        let function = self.existing(name)?;
+        storage::remove(&self.file(name))?;
+        self.functions().remove(name);
+        function.retire();
+        tracing::info!(function = name, "removed");
+        Ok(self.context.logs.remove(name)?)
+    }
+
+    /// Ends all replicas; what is deployed stays on disk.
+    pub(crate) fn retire_all(&self) {
+        self.list().iter().for_each(|function| function.retire());
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.json"))
+    }
+
+    /// Checks all of a deployment before anything of it takes effect.
+    fn validate(&self, mut deployment: FunctionDeployment) -> Result<Version, Refusal> {
+        names::check_label("service", &deployment.service).map_err(Refusal::validation)?;
+        check_namespace(&deployment.namespace).map_err(Refusal::validation)?;
+        names::check_variables(&deployment.env_vars).map_err(Refusal::validation)?;
+        let range = ScaleRange::from_labels(&deployment.labels).map_err(Refusal::validation)?;
+        for secret in &deployment.secrets {
+            self.context.secrets.existing(secret).map_err(Refusal::validation)?;
+        }
+        let binary =
+            images::resolve(&self.context.image_dir, &deployment.image).map_err(Refusal::validation)?;
+        deployment.namespace = DEFAULT_NAMESPACE.to_owned();
+        let created_at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        Ok(Version { record: Record { deployment, replicas: 0, created_at }, binary: Some(binary), range })
+    }
+}
+
+/// There is one namespace, which need not be named.
+pub(crate) fn check_namespace(namespace: &str) -> Result<(), String> {
+    if namespace.is_empty() || namespace == DEFAULT_NAMESPACE {
+        return Ok(());
+    }
+    Err(format!("namespace {namespace:?} does not exist: there is only {DEFAULT_NAMESPACE:?}"))
+}

@@ -1,0 +1,53 @@
+//! Names of replicas, as Kubernetes would make them, and their ports.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+
+/// Kubernetes' alphabet for generated names: no vowels, so no words.
+const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+
+/// `<function>-<10 characters of the specification>-<5 at random>`.
+pub(crate) fn name(function: &str, specification: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    specification.hash(&mut hasher);
+    format!("{function}-{}-{}", letters(hasher.finish(), 10), letters(rand::random(), 5))
+}
+
+fn letters(mut number: u64, count: usize) -> String {
+    let base = ALPHABET.len() as u64;
+    let mut text = String::with_capacity(count);
+    for _ in 0..count {
+        text.push(char::from(ALPHABET[(number % base) as usize]));
+        number /= base;
+    }
+    text
+}
+
+/// Two free loopback ports. Another process may take one before the replica does; it is then started anew.
+pub(crate) fn free_ports() -> io::Result<(u16, u16)> {
+    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let (first, second) = (bind()?, bind()?);
+    Ok((first.local_addr()?.port(), second.local_addr()?.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_like_kubernetes() {
+        let (first, second) = (name("emnist-train", b"a"), name("emnist-train", b"a"));
+        let parts: Vec<&str> = first.rsplitn(3, '-').collect();
+        assert_eq!((parts[0].len(), parts[1].len(), parts[2]), (5, 10, "emnist-train"));
+        assert_eq!(first[..23], second[..23]);
+        assert_ne!(first, second);
+        assert_ne!(name("emnist-train", b"b")[..23], first[..23]);
+    }
+
+    #[test]
+    fn ports_differ() {
+        let (first, second) = free_ports().unwrap();
+        assert_ne!(first, second);
+    }
+}
