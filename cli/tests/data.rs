@@ -5,7 +5,24 @@ mod common;
 
 use std::net::TcpListener;
 
-use common::{TestEnv, write_dataset};
+use common::TestEnv;
+
+/// An IDX file of unsigned bytes.
+fn idx(dimensions: &[u32], content: &[u8]) -> Vec<u8> {
+    let mut file = vec![0, 0, 8, u8::try_from(dimensions.len()).unwrap()];
+    file.extend(dimensions.iter().flat_map(|size| size.to_be_bytes()));
+    file.extend(content);
+    file
+}
+
+/// Writes a data set of three training images and one test image, 2 × 2 pixels, 3 classes.
+fn write_dataset(env: &TestEnv, folder: &str) {
+    let images = |count: u8| idx(&[u32::from(count), 2, 2], &(0..4 * count).collect::<Vec<_>>());
+    env.write(&format!("{folder}/train-images-idx3-ubyte"), &images(3));
+    env.write(&format!("{folder}/train-labels-idx1-ubyte"), &idx(&[3], &[0, 1, 2]));
+    env.write(&format!("{folder}/t10k-images-idx3-ubyte"), &images(1));
+    env.write(&format!("{folder}/t10k-labels-idx1-ubyte"), &idx(&[1], &[2]));
+}
 
 #[test]
 fn help_shows_examples_and_version_a_version() {

@@ -55,11 +55,8 @@ impl Platform {
         };
         let basic_auth = options.basic_auth.clone();
         let gateway = Gateway::start(gateway_config(state, options, &store_url)?)?;
-        let running = Running {
-            pid: std::process::id(),
-            gateway: format!("http://{}", gateway.address()),
-            store_url,
-        };
+        let running =
+            Running { pid: std::process::id(), gateway: format!("http://{}", gateway.address()), store_url };
         let client = client(&running.gateway, basic_auth.as_deref())?;
         for function in stack.deployments() {
             let name = function.service.clone();
@@ -109,7 +106,8 @@ fn client(gateway: &str, basic_auth: Option<&Path>) -> Result<Client> {
 fn credentials(dir: &Path) -> Result<Credentials> {
     let read = |name: &str| {
         let path = dir.join(name);
-        let text = std::fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
         anyhow::Ok(text.trim_end_matches(['\r', '\n']).to_owned())
     };
     Ok(Credentials { user: read("basic-auth-user")?, password: read("basic-auth-password")? })

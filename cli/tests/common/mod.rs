@@ -1,7 +1,9 @@
 //! Runs the real `downpour` with a state folder of its own.
+#![allow(dead_code, reason = "each test binary uses a part")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -31,13 +33,14 @@ impl TestEnv {
 
     /// Runs `downpour` with these arguments to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Finished {
-        let output = Command::new(env!("CARGO_BIN_EXE_downpour"))
-            .args(args)
-            .current_dir(self.dir.path())
-            .env("DOWNPOUR_STATE", self.state())
-            .output()
-            .unwrap();
-        Finished::new(&output)
+        Finished::new(&self.command(args).output().unwrap())
+    }
+
+    /// `downpour` with these arguments.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_downpour"));
+        command.args(args).current_dir(self.dir.path()).env("DOWNPOUR_STATE", self.state());
+        command
     }
 
     /// The state folder.
@@ -78,20 +81,11 @@ impl Finished {
     }
 }
 
-/// An IDX file of unsigned bytes.
-pub(crate) fn idx(dimensions: &[u32], content: &[u8]) -> Vec<u8> {
-    let mut file = vec![0, 0, 8, u8::try_from(dimensions.len()).unwrap()];
-    file.extend(dimensions.iter().flat_map(|size| size.to_be_bytes()));
-    file.extend(content);
-    file
-}
-
-/// Writes a data set of three training images and one test image, 2 × 2 pixels, 3 classes.
-pub(crate) fn write_dataset(env: &TestEnv, folder: &str) -> PathBuf {
-    let images = |count: u8| idx(&[u32::from(count), 2, 2], &(0..4 * count).collect::<Vec<_>>());
-    env.write(&format!("{folder}/train-images-idx3-ubyte"), &images(3));
-    env.write(&format!("{folder}/train-labels-idx1-ubyte"), &idx(&[3], &[0, 1, 2]));
-    env.write(&format!("{folder}/t10k-images-idx3-ubyte"), &images(1));
-    let last = env.write(&format!("{folder}/t10k-labels-idx1-ubyte"), &idx(&[1], &[2]));
-    last.parent().map(Path::to_owned).unwrap()
+/// Waits until something holds.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
