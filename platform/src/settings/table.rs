@@ -36,7 +36,7 @@ pub struct Setting {
 
 macro_rules! settings {
     ($($field:ident: $type:ty, $variable:literal, $flag:expr, $default:literal, $kind:expr, $help:literal;)+) => {
-        /// What a training run is told: see [`table`](super::table) for names and ranges.
+        /// What a training run is told: see [`table`](super::table()) for names and ranges.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         pub struct Settings {
             $(#[doc = concat!($help, " (`", $variable, "`)")] #[serde(rename = $variable)] pub $field: $type,)+
