@@ -1,15 +1,15 @@
 //! The command line: a local platform, training runs, their reports.
 
 mod args;
+mod classes;
 mod commands;
 mod download;
 mod exit_code;
-#[cfg_attr(not(test), expect(dead_code, reason = "read by predict"))]
 mod images;
 mod local;
-#[cfg_attr(not(test), expect(dead_code, reason = "written by export"))]
 mod model_file;
 mod render;
+mod report;
 mod state_dir;
 
 use std::process::ExitCode;

@@ -5,15 +5,7 @@ mod common;
 
 use std::net::TcpListener;
 
-use common::TestEnv;
-
-/// An IDX file of unsigned bytes.
-fn idx(dimensions: &[u32], content: &[u8]) -> Vec<u8> {
-    let mut file = vec![0, 0, 8, u8::try_from(dimensions.len()).unwrap()];
-    file.extend(dimensions.iter().flat_map(|size| size.to_be_bytes()));
-    file.extend(content);
-    file
-}
+use common::{TestEnv, idx};
 
 /// Writes a data set of three training images and one test image, 2 × 2 pixels, 3 classes.
 fn write_dataset(env: &TestEnv, folder: &str) {

@@ -5,3 +5,4 @@ mod redis;
 pub(crate) mod running;
 pub(crate) mod signals;
 pub(crate) mod stack;
+pub(crate) mod store;

@@ -97,7 +97,11 @@ fn gateway_config(state: &StateDir, options: Options, store_url: &str) -> Result
     Ok(config)
 }
 
-fn client(gateway: &str, basic_auth: Option<&Path>) -> Result<Client> {
+/// A client for a gateway, with the credentials in the folder `basic_auth`.
+///
+/// # Errors
+/// The address is none, or a file can't be read.
+pub(crate) fn client(gateway: &str, basic_auth: Option<&Path>) -> Result<Client> {
     let credentials = basic_auth.map(credentials).transpose()?;
     Ok(Client::new(gateway, credentials)?)
 }

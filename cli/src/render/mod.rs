@@ -3,5 +3,4 @@
 pub(crate) mod output;
 #[expect(dead_code, reason = "fed by train")]
 pub(crate) mod progress;
-#[cfg_attr(not(test), expect(dead_code, reason = "shown by report"))]
 pub(crate) mod table;

@@ -81,6 +81,14 @@ impl Finished {
     }
 }
 
+/// An IDX file of unsigned bytes.
+pub(crate) fn idx(dimensions: &[u32], content: &[u8]) -> Vec<u8> {
+    let mut file = vec![0, 0, 8, u8::try_from(dimensions.len()).unwrap()];
+    file.extend(dimensions.iter().flat_map(|size| size.to_be_bytes()));
+    file.extend(content);
+    file
+}
+
 /// Waits until something holds.
 pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
