@@ -1,5 +1,7 @@
 //! Every codec against deltas and payloads of all kinds, well-formed and not.
 
+#![allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sgd_lib::codec::{Codec, CodecError, Encoder, blob, decode_add};
@@ -129,7 +131,7 @@ proptest! {
         codec in codecs(),
         delta in deltas(),
         at in any::<prop::sample::Index>(),
-        bit in 0..8,
+        bit in 0..8_u8,
     ) {
         let mut payload = encode(codec, &delta).0;
         let index = at.index(payload.len());
@@ -174,10 +176,11 @@ fn blank_rows_take_no_space() {
 
 #[test]
 fn golden_bytes() {
+    type Golden = (Codec, [f32; 5], [u8; HEADER], &'static [u8]);
     let header = |codec: u8, bitmap: u8, length: u8| {
         [b'D', b'P', b'D', b'L', 1, codec, bitmap, 0, 5, 0, 0, 0, 0, 0, 0, 0, length, 0, 0, 0, 0, 0, 0, 0]
     };
-    let golden: [(Codec, [f32; 5], [u8; HEADER], &[u8]); 4] = [
+    let golden: [Golden; 4] = [
         (
             Codec::F32,
             [1.0, -2.0, 0.5, 0.0, 3.0],

@@ -1,6 +1,13 @@
 //! The losses that the original had are impossible: whoever pushes, dies and comes back, the log
 //! ends with exactly the sum of all acknowledged pushes.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests may stop at the first surprise"
+)]
+
 mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,12 @@
 //! Every promise of the `Store` trait, against both stores.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests may stop at the first surprise"
+)]
+
 mod support;
 
 use std::time::Duration;
@@ -8,7 +15,7 @@ use sgd_lib::downpour::Run;
 use sgd_lib::state;
 use sgd_lib::store::{
     Claim, ClaimRequest, Cursors, Entry, EntryId, EntryKind, Exchange, Lease, Mark, Position, Progress,
-    PushOutcome, RunKeys, Snapshot, Store, Vector,
+    PushOutcome, RunKeys, Snapshot, Store, Vector, Write,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -53,16 +60,34 @@ fn send(store: &dyn Store, run: &RunKeys, lease: &Lease, entry: &Entry) -> (Opti
     (done.push, done.lease_held)
 }
 
+fn write(key: &str, value: &[u8], expected: u64) -> Write {
+    Write { key: key.into(), value: value.into(), expected }
+}
+
 #[test]
 fn typed_state_is_compare_and_set() {
     for test in support::stores() {
         let store = &*test.store;
         assert_eq!(store.read("k").unwrap(), None);
-        assert_eq!(store.write("k", b"a", 0, None).unwrap(), Some(1), "{}", test.name);
-        assert_eq!(store.write("k", b"b", 0, None).unwrap(), None, "{}", test.name);
-        assert_eq!(store.write("k", b"b", 1, None).unwrap(), Some(2), "{}", test.name);
+        assert_eq!(store.write(&[write("k", b"a", 0)], None).unwrap(), None, "{}", test.name);
+        assert_eq!(store.write(&[write("k", b"b", 0)], None).unwrap(), Some(0), "{}", test.name);
+        assert_eq!(store.write(&[write("k", b"b", 1)], None).unwrap(), None, "{}", test.name);
         let found = store.read("k").unwrap().unwrap();
         assert_eq!((found.value.as_slice(), found.version), (b"b".as_slice(), 2), "{}", test.name);
+    }
+}
+
+#[test]
+fn several_keys_are_written_together_or_not_at_all() {
+    for test in support::stores() {
+        let store = &*test.store;
+        store.write(&[write("a", b"1", 0)], None).unwrap();
+        let stale = [write("b", b"2", 0), write("a", b"2", 0)];
+        assert_eq!(store.write(&stale, None).unwrap(), Some(1), "{}", test.name);
+        assert_eq!(store.read("b").unwrap(), None, "{}", test.name);
+        assert_eq!(store.write(&[write("b", b"2", 0), write("a", b"2", 1)], None).unwrap(), None);
+        assert_eq!(store.read("a").unwrap().unwrap().value, b"2", "{}", test.name);
+        assert_eq!(store.write(&[], None).unwrap(), None, "{}", test.name);
     }
 }
 
@@ -70,7 +95,7 @@ fn typed_state_is_compare_and_set() {
 fn state_and_blobs_expire() {
     for test in support::stores() {
         let (store, ttl) = (&*test.store, Duration::from_millis(30));
-        store.write("k", b"a", 0, Some(ttl)).unwrap();
+        store.write(&[write("k", b"a", 0)], Some(ttl)).unwrap();
         assert!(store.create_blob("b", b"x", ttl).unwrap());
         assert!(!store.create_blob("b", b"y", ttl).unwrap(), "{}", test.name);
         assert_eq!(store.read_blob("b").unwrap().unwrap(), b"x", "{}", test.name);
@@ -249,7 +274,7 @@ fn something_else_under_a_key_is_an_error_that_names_it() {
     store.create_blob("blob", b"x", SECOND).unwrap();
     let error = store.read("blob").unwrap_err().to_string();
     assert!(error.contains("WRONGTYPE"), "{error}");
-    store.write("k", b"\xff\xff\xff", 0, None).unwrap();
+    store.write(&[write("k", b"\xff\xff\xff", 0)], None).unwrap();
     let error = state::get::<String>(store, "k").unwrap_err().to_string();
     assert!(error.starts_with("k: 3 bytes that are no alloc::string::String"), "{error}");
 }
@@ -257,7 +282,7 @@ fn something_else_under_a_key_is_an_error_that_names_it() {
 #[test]
 fn a_store_that_restarts_is_found_again() {
     let mut test = support::redis();
-    test.store.write("k", b"a", 0, None).unwrap();
+    test.store.write(&[write("k", b"a", 0)], None).unwrap();
     let redis = test.redis.as_mut().unwrap();
     redis.kill().unwrap();
     redis.restart().unwrap();

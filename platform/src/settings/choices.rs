@@ -1,9 +1,11 @@
-//! The settings that are one of a few words. Only what is built is a value.
+//! The settings that are one of a few words. Only what is built is a value. What sgd-lib has words
+//! for stands there; these are the others, and those that add an `auto`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sgd_lib::dataset::Name;
 
 /// A word that is none of a setting's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,28 +42,6 @@ macro_rules! choices {
 }
 
 choices! {
-    /// Which data set to train on.
-    Dataset {
-        /// EMNIST ByMerge where its files are, else Fashion-MNIST.
-        Auto = "auto",
-        /// 814,255 images of 47 classes.
-        EmnistByMerge = "emnist-bymerge",
-        /// 814,255 images of 62 classes.
-        EmnistByClass = "emnist-byclass",
-        /// 131,600 images of 47 classes.
-        EmnistBalanced = "emnist-balanced",
-        /// 145,600 images of 26 classes.
-        EmnistLetters = "emnist-letters",
-        /// 280,000 images of 10 classes.
-        EmnistDigits = "emnist-digits",
-        /// 70,000 images of 10 classes, made as EMNIST was.
-        EmnistMnist = "emnist-mnist",
-        /// 70,000 images of 10 classes.
-        Mnist = "mnist",
-        /// 70,000 images of 10 classes of clothing.
-        FashionMnist = "fashion-mnist",
-    }
-
     /// Where a function finds the data.
     DatasetSource {
         /// In the files of the data folder.
@@ -70,38 +50,10 @@ choices! {
         Store = "store",
     }
 
-    /// How the learning rate changes over the epochs.
-    LearningRateSchedule {
-        /// Not at all.
-        Constant = "constant",
-        /// Straight down to zero.
-        Linear = "linear",
-        /// Down to zero along half a cosine.
-        Cosine = "cosine",
-    }
-
-    /// What a gradient does to the parameters.
-    Optimizer {
-        /// Plain stochastic gradient descent.
-        Sgd = "sgd",
-        /// Gradient descent with momentum.
-        Momentum = "momentum",
-        /// A learning rate per parameter, as in DistBelief.
-        Adagrad = "adagrad",
-    }
-
     /// How workers train together.
     Algorithm {
         /// Downpour SGD: asynchronous pushes and fetches.
         Downpour = "downpour",
-    }
-
-    /// What a push counts for.
-    Combine {
-        /// One part in as many as there are workers.
-        Mean = "mean",
-        /// All of it, as in DistBelief.
-        Sum = "sum",
     }
 
     /// How functions share the work of a run.
@@ -123,26 +75,59 @@ choices! {
         /// Calls through the gateway.
         Direct = "direct",
     }
+}
 
-    /// How a push is encoded.
-    Codec {
-        /// What suits the network's size.
-        Auto = "auto",
-        /// Four bytes a value, exact.
-        F32 = "f32",
-        /// Two bytes a value.
-        F16 = "f16",
-        /// One byte a value, with a scale per row.
-        Int8 = "int8",
+macro_rules! automatic {
+    ($($(#[$doc:meta])* $name:ident($inner:ty) { $first:literal $(, $word:literal)* })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            /// Chosen by what is at hand.
+            Auto,
+            /// This one.
+            Fixed($inner),
+        }
+
+        impl $name {
+            /// Every value's word.
+            pub const NAMES: &'static [&'static str] = &[$first $(, $word)*];
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    Self::Auto => f.pad("auto"),
+                    Self::Fixed(value) => value.fmt(f),
+                }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAChoice;
+
+            fn from_str(word: &str) -> Result<Self, NotAChoice> {
+                if word == "auto" { return Ok(Self::Auto); }
+                word.parse().map(Self::Fixed).map_err(|_| NotAChoice)
+            }
+        }
+    )+};
+}
+
+automatic! {
+    /// Which data set to train on; `auto` is EMNIST ByMerge where its files are, else Fashion-MNIST.
+    Dataset(Name) {
+        "auto", "emnist-bymerge", "emnist-byclass", "emnist-balanced", "emnist-letters", "emnist-digits",
+        "emnist-mnist", "mnist", "fashion-mnist"
     }
 
-    /// Whether the images of IDX files are stored transposed.
-    Transpose {
-        /// Those of files named `emnist-*` are.
-        Auto = "auto",
-        /// They are.
-        Yes = "yes",
-        /// They are not.
-        No = "no",
-    }
+    /// How a push is encoded; `auto` is what suits the number of workers.
+    Codec(sgd_lib::codec::Codec) { "auto", "f32", "f16", "int8" }
+}
+
+/// The words of the choices that sgd-lib has.
+pub(super) mod words {
+    pub(crate) const SCHEDULE: &[&str] = &["constant", "linear", "cosine"];
+    pub(crate) const OPTIMIZER: &[&str] = &["sgd", "momentum", "adagrad"];
+    pub(crate) const COMBINE: &[&str] = &["mean", "sum"];
+    pub(crate) const TRANSPOSE: &[&str] = &["auto", "yes", "no"];
 }

@@ -4,12 +4,11 @@
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use sgd_lib::dataset::Transpose;
+use sgd_lib::downpour::Combine;
+use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
 
-use super::choices::{
-    Algorithm, Codec, Combine, Database, Dataset, DatasetSource, FanOut, LearningRateSchedule, Optimizer,
-    TrainType, Transpose,
-};
+use super::choices::{Algorithm, Codec, Database, Dataset, DatasetSource, FanOut, TrainType, words};
 use super::kind::Kind;
 use super::value::{StoreUrl, Value};
 
@@ -37,11 +36,10 @@ pub struct Setting {
 macro_rules! settings {
     ($($field:ident: $type:ty, $variable:literal, $flag:expr, $default:literal, $kind:expr, $help:literal;)+) => {
         /// What a training run is told: see [`table`](super::table()) for names and ranges.
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct Settings {
-            $(#[doc = concat!($help, " (`", $variable, "`)")] #[serde(rename = $variable)] pub $field: $type,)+
+            $(#[doc = concat!($help, " (`", $variable, "`)")] pub $field: $type,)+
             /// One bit per row of the table: which settings were given, not left at their default.
-            #[serde(skip)]
             pub(super) given: u64,
         }
 
@@ -82,6 +80,8 @@ settings! {
         "the data set; auto is emnist-bymerge where its files are, else fashion-mnist";
     data_dir: Option<PathBuf>, "data_dir", Some("data-dir"), "none", Kind::Folder,
         "folder with the data set's files, IDX or .mat";
+    data_root: Option<PathBuf>, "data_root", None, "none", Kind::Folder,
+        "folder with a folder for each data set, searched where data_dir is not given";
     dataset_source: DatasetSource, "dataset_source", Some("dataset-source"), "files",
         Kind::Choice(DatasetSource::NAMES),
         "whether functions read the data from files or from the store, where setup puts it";
@@ -98,7 +98,7 @@ settings! {
     learning_rate: f32, "alpha", Some("learning-rate"), "0.5", Kind::Number(Excluded(0.0), Unbounded),
         "learning rate, of the mean gradient of a minibatch";
     schedule: LearningRateSchedule, "lr_schedule", Some("lr-schedule"), "constant",
-        Kind::Choice(LearningRateSchedule::NAMES),
+        Kind::Choice(words::SCHEDULE),
         "how the learning rate changes over the epochs";
     epochs: usize, "iterations", Some("epochs"), "55", Kind::Integer { least: 1, most: 100_000 },
         "epochs after which a run ends at the latest";
@@ -109,11 +109,11 @@ settings! {
         "widths of the hidden layers, first to last";
     dropout: f32, "dropout_percent", Some("dropout"), "0.2", Kind::Number(Included(0.0), Excluded(1.0)),
         "part of the hidden units that a minibatch leaves out, a fraction";
-    optimizer: Optimizer, "optimizer", Some("optimizer"), "sgd", Kind::Choice(Optimizer::NAMES),
+    optimizer: OptimizerKind, "optimizer", Some("optimizer"), "sgd", Kind::Choice(words::OPTIMIZER),
         "what a gradient does to the parameters";
     algorithm: Algorithm, "algorithm", Some("algorithm"), "downpour", Kind::Choice(Algorithm::NAMES),
         "how workers train together";
-    combine: Combine, "combine", Some("combine"), "mean", Kind::Choice(Combine::NAMES),
+    combine: Combine, "combine", Some("combine"), "mean", Kind::Choice(words::COMBINE),
         "whether pushes count for their mean over the workers or for their sum";
     train_type: TrainType, "train_type", Some("train-type"), "3", Kind::Choice(TrainType::NAMES),
         "1: one function does everything; 3: setup, then train functions that run to the end";
@@ -123,7 +123,7 @@ settings! {
         "how setup starts the train functions";
     codec: Codec, "codec", Some("codec"), "auto", Kind::Choice(Codec::NAMES),
         "how a push is encoded";
-    transpose: Transpose, "transpose", Some("transposed"), "auto", Kind::Choice(Transpose::NAMES),
+    transpose: Transpose, "transpose", Some("transposed"), "auto", Kind::Choice(words::TRANSPOSE),
         "whether IDX files hold transposed images; auto: those named emnist-* do";
     seed: u64, "seed", Some("seed"), "1", Kind::Integer { least: 0, most: u64::MAX },
         "seed of everything that is drawn at random";

@@ -229,19 +229,6 @@ fn the_reference_has_a_row_for_each() {
     );
 }
 
-#[test]
-fn the_stored_form_comes_back() {
-    let settings =
-        body(r#"{"hidden_size": "none", "codec": "int8", "train_type": 1, "data_dir": "/d"}"#).unwrap();
-    let stored = serde_json::to_string(&settings).unwrap();
-    assert!(
-        stored.contains("\"number_of_workers\":2") && stored.contains("\"train_type\":\"1\""),
-        "{stored}"
-    );
-    let back: Settings = serde_json::from_str(&stored).unwrap();
-    assert_eq!(Settings { given: settings.given, ..back }, settings);
-}
-
 proptest! {
     #[test]
     fn no_text_makes_it_panic(row in 0..table().len(), text in "\\PC{0,40}|[0-9eE.,+\\-\\[\\]:/@a-z]{0,24}") {

@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
-use super::choices::{
-    Algorithm, Codec, Combine, Database, Dataset, DatasetSource, FanOut, LearningRateSchedule, Optimizer,
-    TrainType, Transpose,
-};
+use sgd_lib::dataset::Transpose;
+use sgd_lib::downpour::Combine;
+use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
+
+use super::choices::{Algorithm, Codec, Database, Dataset, DatasetSource, FanOut, TrainType};
 use super::kind::Kind;
 use crate::secrets;
 
@@ -229,7 +230,7 @@ words!(
     DatasetSource,
     FanOut,
     LearningRateSchedule,
-    Optimizer,
+    OptimizerKind,
     TrainType,
     Transpose
 );

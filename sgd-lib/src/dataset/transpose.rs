@@ -1,5 +1,7 @@
 //! Turning images upright.
 
+use std::{fmt, str::FromStr};
+
 use serde::{Deserialize, Serialize};
 
 /// Whether files hold their images transposed (column after column), as EMNIST's do.
@@ -12,6 +14,27 @@ pub enum Transpose {
     Yes,
     /// They don't.
     No,
+}
+
+impl fmt::Display for Transpose {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Auto => "auto",
+            Self::Yes => "yes",
+            Self::No => "no",
+        })
+    }
+}
+
+impl FromStr for Transpose {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Auto, Self::Yes, Self::No]
+            .into_iter()
+            .find(|choice| choice.to_string() == text)
+            .ok_or_else(|| format!("transposed is {text:?}; wanted is auto, yes or no"))
+    }
 }
 
 impl Transpose {

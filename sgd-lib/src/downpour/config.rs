@@ -32,7 +32,7 @@ impl Combine {
 
 impl fmt::Display for Combine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Mean => "mean",
             Self::Sum => "sum",
         })
@@ -56,8 +56,10 @@ impl FromStr for Combine {
 pub struct DataRef {
     /// The data set's name.
     pub name: String,
-    /// The folder with its files; `None` when workers take it from the store.
+    /// The folder with its files, where setup was given one.
     pub folder: Option<String>,
+    /// Whether workers take the data from the store, where setup put them.
+    pub in_store: bool,
     /// Whether its images are stored transposed.
     pub transpose: Transpose,
     /// What the prepared data must be: a worker with other data refuses to train.
@@ -86,7 +88,7 @@ pub struct RunConfig {
     /// Epoch limit.
     pub epochs: u32,
     /// Stop when this share of the whole test set is classified rightly.
-    pub target_accuracy: Option<f32>,
+    pub target_accuracy: Option<f64>,
     /// Share of a hidden layer's outputs that a training step drops.
     pub dropout: f32,
     /// What a gradient does to the parameters.
@@ -120,6 +122,7 @@ impl RunConfig {
             data: DataRef {
                 name: data.name().to_owned(),
                 folder: None,
+                in_store: false,
                 transpose: Transpose::Auto,
                 digest: data.digest(),
             },
@@ -164,7 +167,8 @@ impl RunConfig {
         let dropout = self.dropout;
         range("dropout_percent", dropout, (0.0..1.0).contains(&dropout), "a fraction from 0 to below 1")?;
         if let Some(target) = self.target_accuracy {
-            range("target_accuracy", target, target > 0.0 && target <= 1.0, "above 0 and at most 1")?;
+            let fits = target > 0.0 && target <= 1.0;
+            range("target_accuracy", target as f32, fits, "above 0 and at most 1")?;
         }
         Ok(())
     }

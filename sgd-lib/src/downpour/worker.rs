@@ -282,12 +282,12 @@ impl<'a> Worker<'a> {
         self.settle()?;
         let sample = self.evaluator.sample(self.replica.base());
         self.tell_evaluation(sample, false)?;
-        if sample.accuracy() < f64::from(target) {
+        if sample.accuracy() < target {
             return Ok(());
         }
         let whole = self.evaluator.whole(self.replica.base());
         self.tell_evaluation(whole, true)?;
-        if whole.accuracy() >= f64::from(target) {
+        if whole.accuracy() >= target {
             let model = Model { evaluation: whole, parameters: self.replica.base().to_vec() };
             model.create(&*self.store, &self.run)?;
             let reason = self.store.stop(&self.run, StopReason::Target.name())?;

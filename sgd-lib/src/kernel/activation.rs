@@ -10,9 +10,9 @@ multiversion! {
 }
 
 #[inline(always)]
-fn tanh_all<const FMA: bool>(count: usize, rows: &mut Rows) {
+fn tanh_all<const SIMD: u8>(count: usize, rows: &mut Rows) {
     for value in rows.padded_mut(count) {
-        *value = approximate_tanh::<FMA>(*value);
+        *value = approximate_tanh::<SIMD>(*value);
     }
 }
 
@@ -23,15 +23,15 @@ multiversion! {
 }
 
 #[inline(always)]
-fn tanh_dropout_all<const FMA: bool>(count: usize, rows: &mut Rows, mask: Mask, slopes: &mut Rows) {
+fn tanh_dropout_all<const SIMD: u8>(count: usize, rows: &mut Rows, mask: Mask, slopes: &mut Rows) {
     let (values, _) = rows.padded_mut(count).as_chunks_mut::<LANES>();
     let (slopes, _) = slopes.padded_mut(count).as_chunks_mut::<LANES>();
     for (vector, (values, slopes)) in values.iter_mut().zip(slopes).enumerate() {
         let factors = mask.factors(vector * LANES);
         for lane in 0..LANES {
-            let tanh = approximate_tanh::<FMA>(values[lane]);
+            let tanh = approximate_tanh::<SIMD>(values[lane]);
             values[lane] = factors[lane] * tanh;
-            slopes[lane] = factors[lane] * fma::<FMA>(-tanh, tanh, 1.0);
+            slopes[lane] = factors[lane] * fma::<SIMD>(-tanh, tanh, 1.0);
         }
     }
 }
@@ -43,7 +43,7 @@ fn tanh_dropout_all<const FMA: bool>(count: usize, rows: &mut Rows, mask: Mask, 
 /// Beyond ±7.9 tanh is ±1 in single precision.
 #[inline(always)]
 #[expect(clippy::excessive_precision, reason = "coefficients as published")]
-fn approximate_tanh<const FMA: bool>(x: f32) -> f32 {
+fn approximate_tanh<const SIMD: u8>(x: f32) -> f32 {
     const LIMIT: f32 = 7.905_311_107_635_497_98;
     const NUMERATOR: [f32; 7] = [
         -2.760_768_477_423_55e-16,
@@ -62,15 +62,15 @@ fn approximate_tanh<const FMA: bool>(x: f32) -> f32 {
     ];
     let x = x.clamp(-LIMIT, LIMIT);
     let square = x * x;
-    x * polynomial::<FMA, 7>(&NUMERATOR, square) / polynomial::<FMA, 4>(&DENOMINATOR, square)
+    x * polynomial::<SIMD, 7>(&NUMERATOR, square) / polynomial::<SIMD, 4>(&DENOMINATOR, square)
 }
 
 /// The polynomial with these coefficients, highest power first.
 #[inline(always)]
-pub(super) fn polynomial<const FMA: bool, const N: usize>(coefficients: &[f32; N], x: f32) -> f32 {
+pub(super) fn polynomial<const SIMD: u8, const N: usize>(coefficients: &[f32; N], x: f32) -> f32 {
     let mut value = coefficients[0];
     for &coefficient in &coefficients[1..] {
-        value = fma::<FMA>(value, x, coefficient);
+        value = fma::<SIMD>(value, x, coefficient);
     }
     value
 }

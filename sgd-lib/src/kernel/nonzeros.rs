@@ -6,22 +6,24 @@
 //! written once.
 
 use super::rows::Rows;
-use super::simd::{LANES, fma, multiversion};
+use super::simd::{AVX512, LANES, fma, multiversion};
 
-/// A sample's number is stored in what is left of 32 bits beside the pixel.
-const MAX_SAMPLES: usize = 1 << 24;
+/// A sample's number is stored in what is left of 32 bits beside two pixels.
+const MAX_SAMPLES: usize = 1 << 16;
 
 /// The least width of a layer that the kernels can do: they read whole vectors, and what
 /// they read beyond the last row of weights must still be the row of biases.
 const MIN_WIDTH: usize = LANES / 2;
 
-/// The pixels of a minibatch that are not blank.
+/// The pixels of a minibatch that are not blank, in pairs of neighbours: where one has ink,
+/// the other mostly has too, and a pair needs half the loads and stores of two pixels.
 #[derive(Debug)]
 pub(crate) struct Nonzeros {
-    /// Room for `capacity` entries per pixel, each `sample << 8 | value`, samples ascending.
+    /// Room for `capacity` entries per pair, each `sample << 16 | right << 8 | left`, samples ascending.
     entries: Vec<u32>,
-    /// How many of them are in use, per pixel.
+    /// How many of them are in use, per pair.
     counts: Vec<u32>,
+    pixels: usize,
     capacity: usize,
     samples: usize,
 }
@@ -30,46 +32,45 @@ impl Nonzeros {
     /// Room for `capacity` images of `pixels` pixels.
     ///
     /// # Panics
-    /// If `capacity` exceeds 2²⁴.
+    /// If `capacity` exceeds 2¹⁶.
     pub(crate) fn new(pixels: usize, capacity: usize) -> Self {
         assert!(capacity <= MAX_SAMPLES, "a minibatch of {capacity}; at most {MAX_SAMPLES} are allowed");
-        Self { entries: vec![0; pixels * capacity], counts: vec![0; pixels], capacity, samples: 0 }
+        let pairs = pixels.div_ceil(2);
+        Self { entries: vec![0; pairs * capacity], counts: vec![0; pairs], pixels, capacity, samples: 0 }
     }
 
-    /// Takes in a minibatch and returns how many of its pixels are not blank.
+    /// Takes in a minibatch, image after image, and returns how many of its pairs of pixels
+    /// are not blank.
     ///
     /// # Panics
-    /// If there are more images than there is room for, or one has another size.
-    pub(crate) fn load<'a>(&mut self, images: impl Iterator<Item = &'a [u8]>) -> usize {
+    /// If there are more images than there is room for.
+    pub(crate) fn load(&mut self, images: &[u8]) -> usize {
         self.counts.fill(0);
-        self.samples = 0;
-        for image in images {
-            assert_eq!(image.len(), self.counts.len(), "pixels of an image");
-            assert!(self.samples < self.capacity, "more images than the {} there is room for", self.capacity);
-            self.append(image);
-            self.samples += 1;
+        self.samples = images.len() / self.pixels;
+        assert!(self.samples <= self.capacity, "{} images; room is for {}", self.samples, self.capacity);
+        for (sample, image) in images.chunks_exact(self.pixels).enumerate() {
+            self.append(sample as u32, image);
         }
         self.counts.iter().map(|&count| count as usize).sum()
     }
 
-    fn append(&mut self, image: &[u8]) {
+    fn append(&mut self, sample: u32, image: &[u8]) {
         const BLOCK: usize = 8;
-        let sample = (self.samples as u32) << 8;
-        let blocks = image
-            .chunks(BLOCK)
-            .zip(self.counts.chunks_mut(BLOCK))
-            .zip(self.entries.chunks_mut(BLOCK * self.capacity));
-        for ((pixels, counts), entries) in blocks {
+        let (blocks, rest) = image.as_chunks::<BLOCK>();
+        let mut last = [0; BLOCK];
+        last[..rest.len()].copy_from_slice(rest);
+        for (index, &pixels) in blocks.iter().chain([&last]).enumerate() {
+            let mut pixels = u64::from_le_bytes(pixels);
+            let mut pair = index * BLOCK / 2;
             // Blank pixels come in runs.
-            if pixels.iter().fold(0, |seen, &pixel| seen | pixel) == 0 {
-                continue;
-            }
-            for ((&pixel, count), entries) in
-                pixels.iter().zip(counts).zip(entries.chunks_exact_mut(self.capacity))
-            {
+            while pixels != 0 {
                 // Written in any case and kept only if counted: no branch to mispredict.
-                entries[*count as usize] = sample | u32::from(pixel);
-                *count += u32::from(pixel != 0);
+                let count = &mut self.counts[pair];
+                self.entries[pair * self.capacity + *count as usize] =
+                    sample << 16 | (pixels as u32 & 0xFFFF);
+                *count += u32::from(pixels as u16 != 0);
+                pixels >>= 16;
+                pair += 1;
             }
         }
     }
@@ -80,30 +81,55 @@ impl Nonzeros {
     }
 }
 
+/// Each pixel value as the network sees it, 0 to 1.
+static SCALED: [f32; 256] = {
+    let mut scaled = [0.0; 256];
+    let mut pixel = 0;
+    while pixel < 256 {
+        scaled[pixel] = pixel as f32 / 255.0;
+        pixel += 1;
+    }
+    scaled
+};
+
 /// The pixel as the network sees it, 0 to 1.
 #[inline(always)]
 pub(crate) fn scale(pixel: u8) -> f32 {
-    f32::from(pixel) * (1.0 / 255.0)
+    SCALED[usize::from(pixel)]
 }
 
-/// The sample and the scaled pixel of an entry.
+/// The sample and the two scaled pixels of an entry.
 #[inline(always)]
-fn unpack(entry: u32) -> (usize, f32) {
-    ((entry >> 8) as usize, scale(entry as u8))
+fn unpack(entry: u32) -> (usize, f32, f32) {
+    ((entry >> 16) as usize, scale(entry as u8), scale((entry >> 8) as u8))
 }
 
-/// Calls `$block::<FMA, N>(…, column)` for blocks of `N` columns until `stride` is covered.
-/// `N` is a compile-time constant so that a block lives in registers: 112 columns are seven
-/// of AVX-512's registers, or fourteen of AVX2's sixteen.
+/// The `N` values from `start` on.
+#[inline(always)]
+#[expect(clippy::expect_used, reason = "as indexing: too short a slice is a bug of this file")]
+fn block<const N: usize>(values: &[f32], start: usize) -> &[f32; N] {
+    values[start..].first_chunk().expect("rows have room for whole blocks")
+}
+
+/// The same, to write to.
+#[inline(always)]
+#[expect(clippy::expect_used, reason = "as indexing: too short a slice is a bug of this file")]
+fn block_mut<const N: usize>(values: &mut [f32], start: usize) -> &mut [f32; N] {
+    values[start..].first_chunk_mut().expect("rows have room for whole blocks")
+}
+
+/// Calls `$block::<SIMD, N>(…, column)` for blocks of `N` columns until `stride` is covered.
+/// `N` is a compile-time constant so that two rows of a block live in registers: of 112
+/// columns they are fourteen of AVX-512's 32, of 48 columns twelve of AVX2's sixteen.
 macro_rules! by_column_blocks {
     ($stride:expr, $block:ident($($argument:expr),*)) => {{
         let mut column = 0;
         while column < $stride {
             column += match $stride - column {
-                ..32 => $block::<FMA, 16>($($argument,)* column),
-                ..64 => $block::<FMA, 32>($($argument,)* column),
-                ..112 => $block::<FMA, 64>($($argument,)* column),
-                _ => $block::<FMA, 112>($($argument,)* column),
+                112.. if SIMD == AVX512 => $block::<SIMD, 112>($($argument,)* column),
+                48.. => $block::<SIMD, 48>($($argument,)* column),
+                32.. => $block::<SIMD, 32>($($argument,)* column),
+                _ => $block::<SIMD, 16>($($argument,)* column),
             };
         }
     }};
@@ -116,16 +142,16 @@ multiversion! {
 }
 
 #[inline(always)]
-fn forward<const FMA: bool>(images: &Nonzeros, layer: &[f32], out: &mut Rows) {
+fn forward<const SIMD: u8>(images: &Nonzeros, layer: &[f32], out: &mut Rows) {
     let (width, stride) = (out.width(), out.stride());
     assert!(Nonzeros::supports(width), "a layer of {width}; at least {MIN_WIDTH} are needed");
-    assert_eq!(layer.len(), (images.counts.len() + 1) * width, "parameters of the input layer");
+    assert_eq!(layer.len(), (images.pixels + 1) * width, "parameters of the input layer");
     let out = out.padded_mut(images.samples);
     by_column_blocks!(stride, forward_block(images, layer, width, stride, out));
 }
 
 #[inline(always)]
-fn forward_block<const FMA: bool, const N: usize>(
+fn forward_block<const SIMD: u8, const N: usize>(
     images: &Nonzeros,
     layer: &[f32],
     width: usize,
@@ -133,15 +159,19 @@ fn forward_block<const FMA: bool, const N: usize>(
     out: &mut [f32],
     column: usize,
 ) -> usize {
-    let rows = images.counts.iter().zip(images.entries.chunks_exact(images.capacity)).enumerate();
-    for (pixel, (&count, entries)) in rows {
-        // Reads beyond the row for the columns that are padding in `out`.
-        let Some(weights) = layer[pixel * width + column..].first_chunk::<N>() else { break };
+    let pairs = images.counts.iter().zip(images.entries.chunks_exact(images.capacity)).enumerate();
+    for (pair, (&count, entries)) in pairs {
+        // Reads beyond the row for the columns that are padding in `out`. Where the number of
+        // pixels is odd, the last pair's second pixel is zero, and any row will do.
+        let (left, right) = (2 * pair, (2 * pair + 1).min(images.pixels - 1));
+        // Copies, as nobody else can change those: they stay in registers.
+        let left: [f32; N] = *block(layer, left * width + column);
+        let right: [f32; N] = *block(layer, right * width + column);
         for &entry in &entries[..count as usize] {
-            let (sample, value) = unpack(entry);
-            let Some(sums) = out[sample * stride + column..].first_chunk_mut::<N>() else { break };
-            for (sum, &weight) in sums.iter_mut().zip(weights) {
-                *sum = fma::<FMA>(value, weight, *sum);
+            let (sample, x, y) = unpack(entry);
+            let sums: &mut [f32; N] = block_mut(out, sample * stride + column);
+            for ((sum, &left), &right) in sums.iter_mut().zip(&left).zip(&right) {
+                *sum = fma::<SIMD>(y, right, fma::<SIMD>(x, left, *sum));
             }
         }
     }
@@ -154,15 +184,15 @@ multiversion! {
 }
 
 #[inline(always)]
-fn backward<const FMA: bool>(images: &Nonzeros, delta: &Rows, gradient: &mut [f32]) {
+fn backward<const SIMD: u8>(images: &Nonzeros, delta: &Rows, gradient: &mut [f32]) {
     let (width, stride) = (delta.width(), delta.stride());
-    assert_eq!(gradient.len(), images.counts.len() * width, "gradient of the input layer's weights");
+    assert_eq!(gradient.len(), images.pixels * width, "gradient of the input layer's weights");
     let delta = delta.padded(images.samples);
     by_column_blocks!(stride, backward_block(images, delta, stride, width, gradient));
 }
 
 #[inline(always)]
-fn backward_block<const FMA: bool, const N: usize>(
+fn backward_block<const SIMD: u8, const N: usize>(
     images: &Nonzeros,
     delta: &[f32],
     stride: usize,
@@ -171,17 +201,104 @@ fn backward_block<const FMA: bool, const N: usize>(
     column: usize,
 ) -> usize {
     let used = N.min(width - column);
-    let rows = images.counts.iter().zip(images.entries.chunks_exact(images.capacity));
-    for ((&count, entries), gradient) in rows.zip(gradient.chunks_exact_mut(width)) {
-        let mut sums = [0.0; N];
+    let pairs = images.counts.iter().zip(images.entries.chunks_exact(images.capacity));
+    for ((&count, entries), gradient) in pairs.zip(gradient.chunks_mut(2 * width)) {
+        let (mut left, mut right) = ([0.0; N], [0.0; N]);
         for &entry in &entries[..count as usize] {
-            let (sample, value) = unpack(entry);
-            let Some(delta) = delta[sample * stride + column..].first_chunk::<N>() else { break };
-            for (sum, &delta) in sums.iter_mut().zip(delta) {
-                *sum = fma::<FMA>(value, delta, *sum);
+            let (sample, x, y) = unpack(entry);
+            let delta: &[f32; N] = block(delta, sample * stride + column);
+            for ((left, right), &delta) in left.iter_mut().zip(&mut right).zip(delta) {
+                *left = fma::<SIMD>(x, delta, *left);
+                *right = fma::<SIMD>(y, delta, *right);
             }
         }
-        gradient[column..column + used].copy_from_slice(&sums[..used]);
+        let mut rows = gradient.chunks_exact_mut(width);
+        for sums in [left, right] {
+            let Some(row) = rows.next() else { break };
+            row[column..column + used].copy_from_slice(&sums[..used]);
+        }
     }
     N
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::simd::Simd;
+    use super::*;
+
+    /// Rows of values between −1 and 1.
+    fn waves(rows: usize, width: usize, phase: f32) -> (Vec<f32>, Rows) {
+        let values: Vec<f32> = (0..rows * width).map(|i| (i as f32 * 0.7 + phase).sin()).collect();
+        let mut padded = Rows::new(rows, width);
+        let stride = padded.stride();
+        for (target, row) in padded.padded_mut(rows).chunks_mut(stride).zip(values.chunks(width)) {
+            target[..width].copy_from_slice(row);
+            target[width..].fill(f32::NAN);
+        }
+        (values, padded)
+    }
+
+    fn close(found: f32, exact: f64) -> bool {
+        (f64::from(found) - exact).abs() < 1e-5 * (1.0 + exact.abs())
+    }
+
+    /// Both products against naive loops, with every instruction set.
+    fn check(pixels: usize, width: usize, images: &[u8]) {
+        let samples = images.len() / pixels;
+        let mut nonzeros = Nonzeros::new(pixels, samples + 1);
+        // What an earlier, fuller minibatch left behind must not show.
+        nonzeros.load(&vec![255; pixels * (samples + 1)]);
+        nonzeros.load(images);
+        let x = |sample: usize, pixel: usize| f64::from(images[sample * pixels + pixel]) / 255.0;
+        let (layer, _) = waves(pixels + 1, width, 0.0);
+        for simd in Simd::available() {
+            let (start, mut out) = waves(samples, width, 1.0);
+            multiply_nonzeros(simd, &nonzeros, &layer, &mut out);
+            let (delta, padded_delta) = waves(samples, width, 2.0);
+            let mut gradient = vec![f32::NAN; pixels * width];
+            nonzeros_gradient(simd, &nonzeros, &padded_delta, &mut gradient);
+            for column in 0..width {
+                for (sample, row) in out.iter(samples).enumerate() {
+                    let sum: f64 =
+                        (0..pixels).map(|p| x(sample, p) * f64::from(layer[p * width + column])).sum();
+                    assert!(close(row[column], sum + f64::from(start[sample * width + column])), "{simd:?}");
+                }
+                for pixel in 0..pixels {
+                    let sum: f64 =
+                        (0..samples).map(|s| x(s, pixel) * f64::from(delta[s * width + column])).sum();
+                    assert!(close(gradient[pixel * width + column], sum), "{simd:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_block_of_columns() {
+        let images: Vec<u8> = (0..3 * 21).map(|i| if i % 4 < 2 { (i * 37) as u8 } else { 0 }).collect();
+        for width in [8, 15, 16, 17, 31, 33, 47, 48, 49, 63, 65, 100, 112, 113, 128, 160, 240] {
+            check(21, width, &images);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn as_naive_loops(
+            (pixels, images) in (1usize..40, 0usize..9).prop_flat_map(|(pixels, samples)| {
+                let pixel = prop_oneof![3 => Just(0u8), 1 => any::<u8>()];
+                (Just(pixels), prop::collection::vec(pixel, pixels * samples))
+            }),
+            width in 8usize..130,
+        ) {
+            check(pixels, width, &images);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "3 images; room is for 2")]
+    fn too_many_images_are_refused() {
+        Nonzeros::new(4, 2).load(&[0; 12]);
+    }
 }

@@ -71,14 +71,21 @@ fn has_avx512() -> bool {
         && is_x86_feature_detected!("avx512vl")
 }
 
-/// `a * b + c`, fused where `FMA` says that the processor can: without the instruction
-/// `mul_add` is a slow library call.
+/// What a body knows at compile time of the instruction set that it is compiled for.
+pub(super) const PORTABLE: u8 = 0;
+/// AVX2 and FMA: sixteen registers of eight values.
+pub(super) const AVX2: u8 = 1;
+/// AVX-512: thirty-two registers of sixteen values.
+pub(super) const AVX512: u8 = 2;
+
+/// `a * b + c`, fused where the instruction set can (AArch64 always): elsewhere `mul_add` is
+/// a slow library call.
 #[inline(always)]
-pub(super) fn fma<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
-    if FMA { a.mul_add(b, c) } else { a * b + c }
+pub(super) fn fma<const SIMD: u8>(a: f32, b: f32, c: f32) -> f32 {
+    if SIMD != PORTABLE || cfg!(target_arch = "aarch64") { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// Defines `name(simd, arguments…)`, which runs `body::<FMA>(arguments…)` compiled for the
+/// Defines `name(simd, arguments…)`, which runs `body::<SIMD>(arguments…)` compiled for the
 /// instruction set that `simd` stands for. The body must be `#[inline(always)]`.
 macro_rules! multiversion {
     (
@@ -90,21 +97,20 @@ macro_rules! multiversion {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
             fn avx2($($argument: $type),*) $(-> $result)? {
-                $body::<true>($($argument),*)
+                $body::<{ $crate::kernel::simd::AVX2 }>($($argument),*)
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
             fn avx512($($argument: $type),*) $(-> $result)? {
-                $body::<true>($($argument),*)
+                $body::<{ $crate::kernel::simd::AVX512 }>($($argument),*)
             }
             #[cfg_attr(
                 target_arch = "x86_64",
                 expect(unsafe_code, reason = "a call compiled for more than the baseline; Simd proves that it may run")
             )]
             match simd.level() {
-                // AArch64 always has fused multiply-add.
                 $crate::kernel::simd::Level::Portable => {
-                    $body::<{ cfg!(target_arch = "aarch64") }>($($argument),*)
+                    $body::<{ $crate::kernel::simd::PORTABLE }>($($argument),*)
                 }
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: this level exists only where detection found AVX2 and FMA.

@@ -20,14 +20,14 @@ multiversion! {
 }
 
 #[inline(always)]
-fn cross_entropy_all<const FMA: bool>(logits: &mut Rows, labels: &[u8]) -> f64 {
+fn cross_entropy_all<const SIMD: u8>(logits: &mut Rows, labels: &[u8]) -> f64 {
     let (width, stride) = (logits.width(), logits.stride());
     let share = 1.0 / labels.len() as f32;
     let mut loss_sum = 0.0;
     for (row, &label) in logits.padded_mut(labels.len()).chunks_exact_mut(stride).zip(labels) {
         let label = usize::from(label);
         let logit = row[..width][label];
-        let (largest, sum) = exponentials::<FMA>(row, width);
+        let (largest, sum) = exponentials::<SIMD>(row, width);
         loss_sum += loss(logit, largest, sum);
         let scale = share / sum;
         for value in &mut *row {
@@ -44,7 +44,7 @@ multiversion! {
 }
 
 #[inline(always)]
-fn assess_all<const FMA: bool>(logits: &mut Rows, labels: &[u8]) -> Assessment {
+fn assess_all<const SIMD: u8>(logits: &mut Rows, labels: &[u8]) -> Assessment {
     let (width, stride) = (logits.width(), logits.stride());
     let mut assessment = Assessment::default();
     for (row, &label) in logits.padded_mut(labels.len()).chunks_exact_mut(stride).zip(labels) {
@@ -53,7 +53,7 @@ fn assess_all<const FMA: bool>(logits: &mut Rows, labels: &[u8]) -> Assessment {
         let beaten = row[..width].iter().enumerate().all(|(class, &other)| {
             class == label || if class < label { other < logit } else { other <= logit }
         });
-        let (largest, sum) = exponentials::<FMA>(row, width);
+        let (largest, sum) = exponentials::<SIMD>(row, width);
         assessment.correct += usize::from(beaten && !logit.is_nan());
         assessment.loss_sum += loss(logit, largest, sum);
     }
@@ -66,10 +66,10 @@ multiversion! {
 }
 
 #[inline(always)]
-fn softmax_all<const FMA: bool>(count: usize, logits: &mut Rows) {
+fn softmax_all<const SIMD: u8>(count: usize, logits: &mut Rows) {
     let (width, stride) = (logits.width(), logits.stride());
     for row in logits.padded_mut(count).chunks_exact_mut(stride) {
-        let (_, sum) = exponentials::<FMA>(row, width);
+        let (_, sum) = exponentials::<SIMD>(row, width);
         let scale = 1.0 / sum;
         for value in row {
             *value *= scale;
@@ -86,7 +86,7 @@ fn loss(logit: f32, largest: f32, sum: f32) -> f64 {
 /// the exponentials. Both are reduced lane by lane, so that the order of additions, and
 /// with it the result, is the same whatever the width of the vectors.
 #[inline(always)]
-fn exponentials<const FMA: bool>(row: &mut [f32], width: usize) -> (f32, f32) {
+fn exponentials<const SIMD: u8>(row: &mut [f32], width: usize) -> (f32, f32) {
     row[width..].fill(f32::NEG_INFINITY);
     let (vectors, _) = row.as_chunks_mut::<LANES>();
     let mut largest = [f32::NEG_INFINITY; LANES];
@@ -99,7 +99,7 @@ fn exponentials<const FMA: bool>(row: &mut [f32], width: usize) -> (f32, f32) {
     let mut sums = [0.0; LANES];
     for vector in vectors {
         for lane in 0..LANES {
-            vector[lane] = approximate_exp::<FMA>(vector[lane] - largest);
+            vector[lane] = approximate_exp::<SIMD>(vector[lane] - largest);
             sums[lane] += vector[lane];
         }
     }
@@ -113,7 +113,7 @@ fn exponentials<const FMA: bool>(row: &mut [f32], width: usize) -> (f32, f32) {
 /// of degree 6 does (coefficients of the Cephes library's `expf`).
 #[inline(always)]
 #[expect(clippy::excessive_precision, reason = "coefficients as published")]
-fn approximate_exp<const FMA: bool>(x: f32) -> f32 {
+fn approximate_exp<const SIMD: u8>(x: f32) -> f32 {
     /// Adding it leaves the rounded value in the last bits: 1.5 · 2²³.
     const ROUND: f32 = 12_582_912.0;
     /// ln 2 in two parts; products of the first with a small integer are exact.
@@ -129,17 +129,17 @@ fn approximate_exp<const FMA: bool>(x: f32) -> f32 {
         1.0,
     ];
     let x = x.clamp(-87.0, 0.0);
-    let shifted = fma::<FMA>(x, std::f32::consts::LOG2_E, ROUND);
+    let shifted = fma::<SIMD>(x, std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
-    let r = fma::<FMA>(-n, LN_2.1, fma::<FMA>(-n, LN_2.0, x));
-    let value = polynomial::<FMA, 8>(&POLYNOMIAL, r);
+    let r = fma::<SIMD>(-n, LN_2.1, fma::<SIMD>(-n, LN_2.0, x));
+    let value = polynomial::<SIMD, 8>(&POLYNOMIAL, r);
     // Adds n to the exponent.
     f32::from_bits(value.to_bits().wrapping_add(shifted.to_bits() << 23))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::simd::Simd;
+    use super::super::simd::{AVX2, PORTABLE, Simd};
     use super::*;
 
     #[test]
@@ -147,14 +147,14 @@ mod tests {
         for step in 0..1_740_000 {
             let x = -87.0 + step as f32 / 20_000.0;
             let exact = f64::from(x).exp();
-            for found in [approximate_exp::<false>(x), approximate_exp::<true>(x)] {
+            for found in [approximate_exp::<PORTABLE>(x), approximate_exp::<AVX2>(x)] {
                 let error = (f64::from(found) - exact).abs() / exact;
                 assert!(error < 2e-7, "exp({x}) is off by {error:e}");
             }
         }
-        assert!(approximate_exp::<false>(f32::NAN).is_nan());
-        assert!(approximate_exp::<false>(f32::NEG_INFINITY) < 2e-38);
-        assert_eq!(approximate_exp::<false>(0.0), 1.0);
+        assert!(approximate_exp::<PORTABLE>(f32::NAN).is_nan());
+        assert!(approximate_exp::<PORTABLE>(f32::NEG_INFINITY) < 2e-38);
+        assert_eq!(approximate_exp::<PORTABLE>(0.0), 1.0);
     }
 
     fn logits(width: usize) -> Rows {

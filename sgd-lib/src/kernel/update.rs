@@ -9,9 +9,9 @@ multiversion! {
 }
 
 #[inline(always)]
-fn descend_all<const FMA: bool>(rate: f32, gradient: &[f32], parameters: &mut [f32]) {
+fn descend_all<const SIMD: u8>(rate: f32, gradient: &[f32], parameters: &mut [f32]) {
     for (parameter, &gradient) in parameters.iter_mut().zip(gradient) {
-        *parameter = fma::<FMA>(-rate, gradient, *parameter);
+        *parameter = fma::<SIMD>(-rate, gradient, *parameter);
     }
 }
 
@@ -21,7 +21,7 @@ multiversion! {
 }
 
 #[inline(always)]
-fn momentum_all<const FMA: bool>(
+fn momentum_all<const SIMD: u8>(
     rate: f32,
     decay: f32,
     gradient: &[f32],
@@ -29,8 +29,8 @@ fn momentum_all<const FMA: bool>(
     parameters: &mut [f32],
 ) {
     for ((parameter, velocity), &gradient) in parameters.iter_mut().zip(velocity).zip(gradient) {
-        *velocity = fma::<FMA>(decay, *velocity, gradient);
-        *parameter = fma::<FMA>(-rate, *velocity, *parameter);
+        *velocity = fma::<SIMD>(decay, *velocity, gradient);
+        *parameter = fma::<SIMD>(-rate, *velocity, *parameter);
     }
 }
 
@@ -40,7 +40,7 @@ multiversion! {
 }
 
 #[inline(always)]
-fn adagrad_all<const FMA: bool>(
+fn adagrad_all<const SIMD: u8>(
     rate: f32,
     epsilon: f32,
     gradient: &[f32],
@@ -48,8 +48,8 @@ fn adagrad_all<const FMA: bool>(
     parameters: &mut [f32],
 ) {
     for ((parameter, squares), &gradient) in parameters.iter_mut().zip(squares).zip(gradient) {
-        *squares = fma::<FMA>(gradient, gradient, *squares);
-        *parameter = fma::<FMA>(-rate, gradient / (squares.sqrt() + epsilon), *parameter);
+        *squares = fma::<SIMD>(gradient, gradient, *squares);
+        *parameter = fma::<SIMD>(-rate, gradient / (squares.sqrt() + epsilon), *parameter);
     }
 }
 
@@ -59,7 +59,7 @@ multiversion! {
 }
 
 #[inline(always)]
-fn multiply_all<const FMA: bool>(count: usize, factors: &Rows, values: &mut Rows) {
+fn multiply_all<const SIMD: u8>(count: usize, factors: &Rows, values: &mut Rows) {
     for (value, &factor) in values.padded_mut(count).iter_mut().zip(factors.padded(count)) {
         *value *= factor;
     }
@@ -71,7 +71,7 @@ multiversion! {
 }
 
 #[inline(always)]
-fn sum_rows_all<const FMA: bool>(count: usize, rows: &Rows, sums: &mut [f32]) {
+fn sum_rows_all<const SIMD: u8>(count: usize, rows: &Rows, sums: &mut [f32]) {
     sums.fill(0.0);
     for row in rows.iter(count) {
         for (sum, &value) in sums.iter_mut().zip(row) {

@@ -50,7 +50,7 @@ impl Backprop {
     /// prediction needs no correction).
     ///
     /// # Panics
-    /// If `batch_size` is zero or above 2²⁴, or `dropout` is not in `0.0..1.0`.
+    /// If `batch_size` is zero or above 2¹⁶, or `dropout` is not in `0.0..1.0`.
     pub fn new(architecture: &Architecture, batch_size: usize, dropout: f32) -> Self {
         assert!(batch_size > 0, "a minibatch of 0 samples");
         assert!((0.0..1.0).contains(&dropout), "dropout is {dropout}; it must be at least 0 and below 1");
@@ -126,5 +126,26 @@ impl Backprop {
             gemm(delta.matrix(count), weights.transposed(), 0.0, &mut delta_before.matrix_mut(count));
             multiply(*simd, count, &self.slopes[index - 1], delta_before);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "dropout is 1; it must be at least 0 and below 1")]
+    fn dropping_everything_is_refused() {
+        Backprop::new(&Architecture::new(4, &[3], 2).unwrap(), 8, 1.0);
+    }
+
+    #[test]
+    #[should_panic(expected = "a minibatch of 3; room is for 2")]
+    fn a_minibatch_that_is_too_large_is_refused() {
+        let architecture = Architecture::new(1, &[], 2).unwrap();
+        let split = Split { images: &[0; 3], labels: &[0; 3], pixels: 1 };
+        let minibatch = Minibatch { split, samples: &[0, 1, 2] };
+        let key = DropoutKey { seed: 1, epoch: 0, minibatch: 0 };
+        Backprop::new(&architecture, 2, 0.0).gradient(&[0.0; 4], &minibatch, key, &mut [0.0; 4]);
     }
 }

@@ -9,7 +9,7 @@ pub struct UnknownName {
     allowed: &'static str,
 }
 
-/// Implements `Display`, `FromStr` and serde for an enum of unit variants with one name each.
+/// Implements `Display` and `FromStr` for an enum of unit variants with one name each.
 macro_rules! named {
     ($type:ident, $what:literal, $first:ident = $first_name:literal $(, $variant:ident = $name:literal)+ $(,)?) => {
         impl $type {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::{
     Claim, ClaimRequest, Control, Entry, EntryId, EntryKind, Exchange, Exchanged, Lease, PushOutcome,
-    RunKeys, Snapshot, Store, StoreError, Vector, Versioned,
+    RunKeys, Snapshot, Store, StoreError, Vector, Versioned, Write,
 };
 
 /// A store that lives and dies with the process.
@@ -170,21 +170,16 @@ impl Store for MemoryStore {
         Ok(self.inner().values.get(key).and_then(Expiring::alive).cloned())
     }
 
-    fn write(
-        &self,
-        key: &str,
-        value: &[u8],
-        expected: u64,
-        ttl: Option<Duration>,
-    ) -> Result<Option<u64>, StoreError> {
+    fn write(&self, writes: &[Write], ttl: Option<Duration>) -> Result<Option<usize>, StoreError> {
         let mut inner = self.inner();
-        let found = inner.values.get(key).and_then(Expiring::alive).map_or(0, |found| found.version);
-        if found != expected {
-            return Ok(None);
+        let version = |key| inner.values.get(key).and_then(Expiring::alive).map_or(0, |found| found.version);
+        if let Some(stale) = writes.iter().position(|write| version(&write.key) != write.expected) {
+            return Ok(Some(stale));
         }
-        let versioned = Versioned { value: value.to_vec(), version: found + 1 };
-        inner.values.insert(key.to_owned(), Expiring::new(versioned, ttl));
-        Ok(Some(found + 1))
+        for Write { key, value, expected } in writes.iter().cloned() {
+            inner.values.insert(key, Expiring::new(Versioned { value, version: expected + 1 }, ttl));
+        }
+        Ok(None)
     }
 
     fn read_blob(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {

@@ -33,6 +33,17 @@ pub use snapshot::{Mark, Snapshot, Vector};
 /// How long the keys of a run live after they were last created or written whole.
 pub const RUN_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// One of the writes that [`Store::write`] makes together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// Where to write.
+    pub key: String,
+    /// What to write.
+    pub value: Vec<u8>,
+    /// The version that the key must be at; 0: it does not exist.
+    pub expected: u64,
+}
+
 /// A place for state that many workers share. Calls block; every method may be called from any
 /// thread, and may be repeated: a call whose answer was lost has no second effect.
 ///
@@ -42,15 +53,10 @@ pub trait Store: Send + Sync {
     /// The bytes under `key` and their version; `None` where nothing stands.
     fn read(&self, key: &str) -> Result<Option<Versioned<Vec<u8>>>, StoreError>;
 
-    /// Writes `value` if `key` is at version `expected` (0: does not exist). Returns the new version,
-    /// or `None` where somebody else wrote in between.
-    fn write(
-        &self,
-        key: &str,
-        value: &[u8],
-        expected: u64,
-        ttl: Option<Duration>,
-    ) -> Result<Option<u64>, StoreError>;
+    /// Makes all of `writes`, each to a key of its own, or none of them; a version grows by one.
+    /// Returns `None` where they were made, or the index of the first whose key is not at its expected
+    /// version. The keys must be in one Redis Cluster slot.
+    fn write(&self, writes: &[Write], ttl: Option<Duration>) -> Result<Option<usize>, StoreError>;
 
     /// The blob under `key`.
     fn read_blob(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;

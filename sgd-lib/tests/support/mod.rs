@@ -1,5 +1,6 @@
 //! What the integration tests share: both stores, a real redis-server behind one of them, real data.
 #![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(clippy::expect_used, reason = "tests may stop at the first surprise")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,28 +14,34 @@ use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
 use sgd_lib::store::{MemoryStore, RedisStore, Store};
 
 /// A store and, where it has one, the server behind it.
-pub struct TestStore {
-    pub name: &'static str,
-    pub store: Arc<dyn Store>,
-    pub redis: Option<LocalRedis>,
+pub(crate) struct TestStore {
+    pub(crate) name: &'static str,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) redis: Option<LocalRedis>,
 }
 
 /// A store in a private redis-server.
-pub fn redis() -> TestStore {
+pub(crate) fn redis() -> TestStore {
     let redis = LocalRedis::start(Options::default()).expect("a redis-server starts");
     let store = RedisStore::open(redis.url()).expect("its address is one");
     TestStore { name: "redis", store: Arc::new(store), redis: Some(redis) }
 }
 
 /// Both stores, empty.
-pub fn stores() -> [TestStore; 2] {
+pub(crate) fn stores() -> [TestStore; 2] {
     [TestStore { name: "memory", store: Arc::new(MemoryStore::new()), redis: None }, redis()]
 }
 
 /// A configuration for tests that do not train.
-pub fn config(workers: u32) -> RunConfig {
+pub(crate) fn config(workers: u32) -> RunConfig {
     RunConfig {
-        data: DataRef { name: "test".into(), folder: None, transpose: Transpose::Auto, digest: 0 },
+        data: DataRef {
+            name: "test".into(),
+            folder: None,
+            in_store: false,
+            transpose: Transpose::Auto,
+            digest: 0,
+        },
         architecture: Architecture::new(4, &[3], 2).expect("a small network"),
         workers,
         batch_size: 32,
@@ -54,7 +61,7 @@ pub fn config(workers: u32) -> RunConfig {
 }
 
 /// Real data: EMNIST where it lies beside the project, else Debian's Fashion-MNIST.
-pub fn data() -> Dataset {
+pub(crate) fn data() -> Dataset {
     let emnist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/emnist-bymerge-110k");
     let fashion = PathBuf::from("/usr/share/datasets/fashion-mnist");
     let folder = [emnist, fashion].into_iter().find(|folder| folder.is_dir());
@@ -65,7 +72,7 @@ pub fn data() -> Dataset {
 }
 
 /// A configuration that trains on `data`.
-pub fn config_for(data: &Dataset, workers: u32) -> RunConfig {
+pub(crate) fn config_for(data: &Dataset, workers: u32) -> RunConfig {
     RunConfig {
         architecture: Architecture::new(data.pixels(), &[100], data.classes()).expect("a network"),
         ..config(workers)

@@ -42,6 +42,15 @@ impl Pool {
         Ok(Self { client, address, patience, idle: Mutex::new(Vec::new()) })
     }
 
+    /// Connections made from now on give this password.
+    pub(super) fn set_password(&mut self, password: String) -> Result<(), StoreError> {
+        let info = self.client.get_connection_info().clone();
+        let settings = info.redis_settings().clone().set_password(password);
+        self.client = Client::open(info.set_redis_settings(settings))
+            .map_err(|error| StoreError::Address { url: self.address.clone(), reason: error.to_string() })?;
+        Ok(())
+    }
+
     /// Runs `call` on a connection; when the connection breaks, again on a new one, until the
     /// patience is over. So `call` must be safe to repeat.
     pub(super) fn run<T>(

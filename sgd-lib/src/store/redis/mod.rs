@@ -13,7 +13,7 @@ use self::connection::Pool;
 use self::parse::{bytes, entry_id, integer, optional_bytes, text, unexpected};
 use super::{
     Claim, ClaimRequest, Control, Exchange, Exchanged, Lease, RUN_TTL, RunKeys, Snapshot, Store, StoreError,
-    Vector, Versioned, keys,
+    Vector, Versioned, Write, keys,
 };
 use crate::state;
 
@@ -32,6 +32,15 @@ impl RedisStore {
         Ok(Self { pool: Pool::new(url, Duration::from_secs(5))? })
     }
 
+    /// The same store, with this password.
+    ///
+    /// # Errors
+    /// Never, for an address that [`RedisStore::open`] took.
+    pub fn with_password(mut self, password: String) -> Result<Self, StoreError> {
+        self.pool.set_password(password)?;
+        Ok(self)
+    }
+
     /// The same store, with another bound on how long a call tries to reach it.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
@@ -48,7 +57,7 @@ impl RedisStore {
         self.pool.run(name, |connection| command.query(connection))
     }
 
-    fn eval(&self, name: &'static str, script: scripts::Call<'_>) -> Result<Value, StoreError> {
+    fn eval(&self, name: &'static str, script: &scripts::Call<'_>) -> Result<Value, StoreError> {
         self.call(name, &script.command())
     }
 
@@ -97,24 +106,18 @@ impl Store for RedisStore {
         }
     }
 
-    fn write(
-        &self,
-        key: &str,
-        value: &[u8],
-        expected: u64,
-        ttl: Option<Duration>,
-    ) -> Result<Option<u64>, StoreError> {
+    fn write(&self, writes: &[Write], ttl: Option<Duration>) -> Result<Option<usize>, StoreError> {
+        let Some(first) = writes.first() else { return Ok(None) };
         // The writer's mark tells a repeated call that its first try did arrive.
         let writer: [u8; 16] = rand::random();
-        let ttl = ttl.map_or(0, |ttl| ttl.as_millis());
-        let reply = self.eval(
-            "a compare-and-set",
-            scripts::COMPARE_AND_SET.key(key).arg(expected).arg(value).arg(&writer).arg(ttl),
-        )?;
-        match integer(key, &reply)? {
-            0 => Ok(None),
-            version => Ok(Some(version)),
+        let call = scripts::COMPARE_AND_SET.key(&first.key);
+        let mut call = writes[1..].iter().fold(call, |call, write| call.key(&write.key));
+        call = call.arg(&writer).arg(ttl.map_or(0, millis));
+        for write in writes {
+            call = call.arg(write.expected).arg(&write.value);
         }
+        let stale = integer(&first.key, &self.eval("a compare-and-set", &call)?)?;
+        Ok(usize::try_from(stale).unwrap_or(writes.len()).checked_sub(1))
     }
 
     fn read_blob(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
@@ -175,7 +178,7 @@ impl Store for RedisStore {
     fn fix_workers(&self, run: &RunKeys, workers: u32) -> Result<u32, StoreError> {
         let reply = self.eval(
             "fixing the number of workers",
-            scripts::SET_ONCE.key(&run.control()).arg("workers").arg(workers).arg(millis(RUN_TTL)),
+            &scripts::SET_ONCE.key(&run.control()).arg("workers").arg(workers).arg(millis(RUN_TTL)),
         )?;
         parse::number(&run.control(), &reply)
     }
@@ -183,7 +186,7 @@ impl Store for RedisStore {
     fn stop(&self, run: &RunKeys, reason: &str) -> Result<String, StoreError> {
         let reply = self.eval(
             "stopping the run",
-            scripts::SET_ONCE.key(&run.control()).arg("stop").arg(reason).arg(millis(RUN_TTL)),
+            &scripts::SET_ONCE.key(&run.control()).arg("stop").arg(reason).arg(millis(RUN_TTL)),
         )?;
         text(&run.control(), reply)
     }
@@ -191,7 +194,7 @@ impl Store for RedisStore {
     fn claim(&self, run: &RunKeys, request: &ClaimRequest) -> Result<Claim, StoreError> {
         let reply = self.eval(
             "claiming a lease",
-            scripts::CLAIM
+            &scripts::CLAIM
                 .key(&run.control())
                 .key(&run.places())
                 .key(&run.streams())
@@ -214,7 +217,7 @@ impl Store for RedisStore {
 
     fn release(&self, run: &RunKeys, lease: &Lease) -> Result<(), StoreError> {
         let call = scripts::RELEASE.key(&run.lease(lease.worker)).arg(lease.value());
-        self.eval("releasing a lease", call).map(drop)
+        self.eval("releasing a lease", &call).map(drop)
     }
 
     fn held(&self, run: &RunKeys, workers: u32) -> Result<Vec<bool>, StoreError> {
@@ -255,7 +258,7 @@ impl Store for RedisStore {
         })?;
         let reply = self.eval(
             "writing a snapshot",
-            scripts::WRITE_SNAPSHOT
+            &scripts::WRITE_SNAPSHOT
                 .key(&key)
                 .arg(snapshot.version)
                 .arg(&vector)
@@ -285,7 +288,7 @@ impl Store for RedisStore {
 
     fn unlock(&self, run: &RunKeys, name: &str, holder: &str) -> Result<(), StoreError> {
         let call = scripts::RELEASE.key(&run.lock(name)).arg(holder);
-        self.eval("releasing a lock", call).map(drop)
+        self.eval("releasing a lock", &call).map(drop)
     }
 
     fn events(

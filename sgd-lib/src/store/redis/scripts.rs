@@ -48,15 +48,19 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return redis.call('HGET', KEYS[1], ARGV[1])",
 );
 
-/// Typed state: 0 where the version is not the expected one, else the new version.
+/// Typed state, several keys or none of them: 0 where all were written, else the place, from 1, of the
+/// first whose version is not the expected one.
 pub(super) const COMPARE_AND_SET: Script = Script(
-    "local found = redis.call('HMGET', KEYS[1], 'version', 'writer')
-local version = tonumber(found[1] or 0)
-if found[2] == ARGV[3] then return version end
-if version ~= tonumber(ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], 'version', version + 1, 'value', ARGV[2], 'writer', ARGV[3])
-if ARGV[4] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
-return version + 1",
+    "if redis.call('HGET', KEYS[1], 'writer') == ARGV[1] then return 0 end
+for i, key in ipairs(KEYS) do
+  if tonumber(redis.call('HGET', key, 'version') or 0) ~= tonumber(ARGV[1 + 2 * i]) then return i end
+end
+for i, key in ipairs(KEYS) do
+  local version = tonumber(ARGV[1 + 2 * i]) + 1
+  redis.call('HSET', key, 'version', version, 'value', ARGV[2 + 2 * i], 'writer', ARGV[1])
+  if ARGV[2] ~= '0' then redis.call('PEXPIRE', key, ARGV[2]) end
+end
+return 0",
 );
 
 /// Takes a lease and fences the stream in one step: a claimant that stalled between the two would

@@ -3,11 +3,13 @@
 //! A value is a serde type in bincode under one key. A get returns value and version;
 //! a put is a compare-and-set on that version, so two writers can't lose an update.
 
+pub(crate) mod call;
+
 use std::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Write};
 
 /// No typed value is larger than this; parameters and data travel as blobs.
 pub const MAX_VALUE_BYTES: usize = 1 << 20;
@@ -46,14 +48,24 @@ pub enum StateError {
         /// The key.
         key: String,
     },
+    /// Something stands under the key of a value that was to be created.
+    #[error("{key}: exists already")]
+    Exists {
+        /// The key.
+        key: String,
+    },
     /// Somebody else wrote since the value was read.
-    #[error("{key}: changed by somebody else since version {expected}")]
+    #[error("{key}: written by somebody else since {}", seen(*expected))]
     Conflict {
         /// The key.
         key: String,
         /// The version that the writer had read; 0 for a key that did not exist.
         expected: u64,
     },
+}
+
+fn seen(version: u64) -> String {
+    if version == 0 { "it was found missing".to_owned() } else { format!("version {version} was read") }
 }
 
 /// A value and the version it was read at; version 0 means that the key did not exist.
@@ -128,7 +140,35 @@ pub fn put<T: Serialize>(
     ttl: Option<Duration>,
 ) -> Result<u64, StateError> {
     let bytes = encode(key, value)?;
-    store
-        .write(key, &bytes, expected, ttl)?
-        .ok_or_else(|| StateError::Conflict { key: key.to_owned(), expected })
+    let write = Write { key: key.to_owned(), value: bytes, expected };
+    match store.write(&[write], ttl)? {
+        None => Ok(expected + 1),
+        Some(_) => Err(StateError::Conflict { key: key.to_owned(), expected }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn golden_bytes() {
+        let bytes = encode("k", &(1_u8, "ab", 300_u64, Some(0.5_f32), vec![true])).unwrap();
+        assert_eq!(bytes, [1, 2, b'a', b'b', 251, 44, 1, 1, 0, 0, 0, 63, 1, 1]);
+    }
+
+    #[test]
+    fn what_is_no_such_value_is_named() {
+        let error = decode::<u8>("dp:r:x", &[1, 2]).unwrap_err();
+        assert_eq!(error.to_string(), "dp:r:x: 2 bytes that are no u8: 1 bytes are left over");
+        assert!(matches!(decode::<String>("k", &[3, b'a']), Err(StateError::Decode { bytes: 2, .. })));
+        // A length of 2⁶⁴ - 1 allocates nothing.
+        assert!(decode::<Vec<u64>>("k", &[253, 255, 255, 255, 255, 255, 255, 255, 255]).is_err());
+    }
+
+    #[test]
+    fn a_value_over_the_limit_is_refused() {
+        let error = encode("k", &vec![0_u8; MAX_VALUE_BYTES]).unwrap_err();
+        assert!(matches!(error, StateError::Encode { .. }), "{error}");
+    }
 }

@@ -1,0 +1,52 @@
+//! From settings and data to what sgd-lib trains.
+
+use sgd_lib::codec;
+use sgd_lib::dataset::Dataset;
+use sgd_lib::downpour::{DataRef, RunConfig};
+use sgd_lib::network::{Architecture, ArchitectureError};
+
+use crate::settings::{Codec, DatasetSource, Settings, TrainType};
+
+/// The configuration of a run on `data`.
+///
+/// # Errors
+/// The network would be too large.
+pub fn run_config(settings: &Settings, data: &Dataset) -> Result<RunConfig, ArchitectureError> {
+    let single = settings.train_type == TrainType::SingleFunction;
+    let workers = if single { 1 } else { narrow(settings.workers) };
+    Ok(RunConfig {
+        data: DataRef {
+            name: data.name().to_owned(),
+            folder: match settings.dataset_source {
+                DatasetSource::Files => settings.data_dir.as_ref().map(|dir| dir.to_string_lossy().into_owned()),
+                DatasetSource::Store => None,
+            },
+            in_store: settings.dataset_source == DatasetSource::Store,
+            transpose: settings.transpose,
+            digest: data.digest(),
+        },
+        architecture: Architecture::new(data.pixels(), &settings.hidden, data.classes())?,
+        workers,
+        batch_size: narrow(settings.batch_size),
+        n_fetch: narrow(settings.n_fetch),
+        n_push: narrow(settings.n_push),
+        learning_rate: settings.learning_rate,
+        schedule: settings.schedule,
+        epochs: narrow(settings.epochs),
+        target_accuracy: settings.target_accuracy,
+        dropout: settings.dropout,
+        optimizer: settings.optimizer,
+        combine: settings.combine,
+        codec: match settings.codec {
+            Codec::Auto => codec::Codec::Int8,
+            Codec::Fixed(codec) => codec,
+        },
+        seed: settings.seed,
+        train_type: if single { 1 } else { 3 },
+    })
+}
+
+/// The settings' ranges are far below the limit.
+fn narrow(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}

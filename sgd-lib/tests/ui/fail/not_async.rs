@@ -1,0 +1,14 @@
+#![allow(unused)]
+
+use std::sync::Arc;
+
+use sgd_lib::state::StateError;
+use sgd_lib::stateful;
+use sgd_lib::store::Store;
+
+#[stateful(store = store, get(count = "count"))]
+fn read(store: &Arc<dyn Store>, count: &u32) -> Result<u32, StateError> {
+    Ok(*count)
+}
+
+fn main() {}
