@@ -18,6 +18,7 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
+  downpour train                         train Fashion-MNIST, here
   downpour up                            the local gateway and Redis, for faas-cli
   downpour report                        the newest finished run
   downpour predict digit.png             classify an image with its network
@@ -41,6 +42,7 @@ pub(crate) struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Train(commands::train::Args),
     Up(commands::up::Args),
     Down(commands::down::Args),
     Status(commands::status::Args),

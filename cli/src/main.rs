@@ -10,7 +10,9 @@ mod local;
 mod model_file;
 mod render;
 mod report;
+mod settings_args;
 mod state_dir;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -37,7 +37,7 @@ pub(crate) struct Report {
     /// Share of the whole test set that the final parameters classify rightly.
     pub(crate) test_accuracy: Option<f64>,
     /// The share at which to stop.
-    pub(crate) target_accuracy: Option<f32>,
+    pub(crate) target_accuracy: Option<f64>,
     /// Whether the run stopped because it was reached.
     pub(crate) reached_target: bool,
     /// Whole epochs, of the worker that did most.

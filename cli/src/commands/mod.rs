@@ -10,6 +10,7 @@ pub(crate) mod report;
 pub(crate) mod runs;
 pub(crate) mod status;
 pub(crate) mod stop;
+pub(crate) mod train;
 pub(crate) mod up;
 
 use anyhow::Result;
@@ -19,6 +20,7 @@ use crate::args::{Args, Command};
 /// Runs the command that the arguments name.
 pub(crate) fn run(args: Args) -> Result<()> {
     match args.command {
+        Command::Train(command) => train::run(&args.global, command),
         Command::Up(command) => up::run(&args.global, command),
         Command::Down(command) => down::run(&args.global, &command),
         Command::Status(command) => status::run(&args.global, &command),

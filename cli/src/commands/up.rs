@@ -65,7 +65,6 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
         listen: SocketAddr::new(args.host, args.port),
         basic_auth: args.basic_auth,
         store_url: args.redis,
-        environment: Vec::new(),
     };
     Runtime::new()?.block_on(async {
         let mut signals = EndSignals::listen()?;

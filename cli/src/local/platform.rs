@@ -4,7 +4,7 @@ use std::env;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use gateway::Gateway;
 use local_redis::LocalRedis;
 use openfaas::client::{Client, Credentials};
@@ -23,8 +23,6 @@ pub(crate) struct Options {
     pub(crate) basic_auth: Option<PathBuf>,
     /// The Redis to use instead of a private one.
     pub(crate) store_url: Option<String>,
-    /// Variables that every function gets unless its deployment sets them.
-    pub(crate) environment: Vec<(String, String)>,
 }
 
 /// A running platform; dropping it kills what it started, [`Platform::stop`] lets it finish.
@@ -54,6 +52,7 @@ impl Platform {
             (None, given) => given.clone().unwrap_or_default(),
         };
         let basic_auth = options.basic_auth.clone();
+        state.create(&state.prepared())?;
         let gateway = Gateway::start(gateway_config(state, options, &store_url)?)?;
         let running =
             Running { pid: std::process::id(), gateway: format!("http://{}", gateway.address()), store_url };
@@ -92,7 +91,12 @@ fn gateway_config(state: &StateDir, options: Options, store_url: &str) -> Result
     let mut config = gateway::Config::new(state.gateway(), image_dir);
     config.listen = options.listen;
     config.basic_auth = options.basic_auth;
-    config.environment.extend(options.environment);
+    let folders = [("data_root", state.datasets()), ("cache_dir", state.prepared())];
+    for (variable, folder) in folders {
+        let folder = folder.into_os_string().into_string();
+        let folder = folder.map_err(|folder| anyhow!("the state folder {folder:?} is not valid UTF-8"))?;
+        config.environment.insert(variable.to_owned(), folder);
+    }
     config.addresses.push((redis::CLUSTER_ADDRESS.to_owned(), store_url.to_owned()));
     Ok(config)
 }

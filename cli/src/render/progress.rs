@@ -30,7 +30,7 @@ pub(crate) struct Accuracy {
     /// The share of test images that were classified right, 0 to 1.
     pub(crate) value: f64,
     /// How many test images were looked at.
-    pub(crate) images: usize,
+    pub(crate) images: u32,
 }
 
 /// The display; feed it with what the run reports.

@@ -56,9 +56,8 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result<()> {
         None => (state.dataset(name.as_str()), state.datasets()),
     };
     if !is_complete(published, &dir) {
-        state.create(&dir)?;
         for download in published.downloads {
-            get(download, published, &downloads, &dir, args.mirror.as_deref())
+            get(&state, download, published, &downloads, &dir, args.mirror.as_deref())
                 .map_err(|error| with_advice(error, download, published, &downloads, &dir))?;
         }
     }
@@ -76,6 +75,7 @@ fn is_complete(published: &Published, dir: &Path) -> bool {
 }
 
 fn get(
+    state: &StateDir,
     download: &Download,
     published: &Published,
     downloads: &Path,
@@ -89,9 +89,12 @@ fn get(
     };
     let file = Remote { name: download.file_name, urls, bytes: download.bytes, sha256: download.sha256 };
     let folder = if download.zip_folder.is_some() { downloads } else { dir };
+    state.create(folder)?;
     let path = fetch(&file, folder, &bar).inspect_err(|_| bar.abandon())?;
     if let Some(zip_folder) = download.zip_folder {
         bar.set_message(format!("taking the files out of {}", download.file_name));
+        // Not before: a folder that is there says that the data set is.
+        state.create(dir)?;
         extract(&path, zip_folder, published.files, dir)?;
     }
     bar.finish_and_clear();
