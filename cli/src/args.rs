@@ -18,6 +18,10 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
+  downpour train                         train Fashion-MNIST, here
+  downpour up                            the local gateway and Redis, for faas-cli
+  downpour report                        the newest finished run
+  downpour predict digit.png             classify an image with its network
   downpour data get emnist-bymerge       download EMNIST ByMerge
   downpour data info ./my-data           what is in a folder
 
@@ -38,5 +42,16 @@ pub(crate) struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Train(commands::train::Args),
+    Up(commands::up::Args),
+    Down(commands::down::Args),
+    Status(commands::status::Args),
+    Runs(commands::runs::Args),
+    Report(commands::report::Args),
+    Logs(commands::logs::Args),
+    Stop(commands::stop::Args),
+    Delete(commands::delete::Args),
+    Predict(commands::predict::Args),
+    Export(commands::export::Args),
     Data(commands::data::Args),
 }

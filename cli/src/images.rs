@@ -7,32 +7,46 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use png::{ColorType, Decoder, Limits, Transformations};
 use sgd_lib::dataset::{Images, Transpose, read_images};
 
-/// The width and height of the images that a network takes, in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Size {
-    pub(crate) width: usize,
-    pub(crate) height: usize,
+/// The value of `--transposed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Transposed {
+    /// Column after column.
+    Yes,
+    /// Row after row.
+    No,
+}
+
+impl Transposed {
+    /// What the flag says; without it, what the files' names say.
+    pub(crate) fn or_by_name(flag: Option<Self>) -> Transpose {
+        match flag {
+            None => Transpose::Auto,
+            Some(Self::Yes) => Transpose::Yes,
+            Some(Self::No) => Transpose::No,
+        }
+    }
 }
 
 const PNG_SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 /// No decoder buffer grows beyond this: far more than an image of a fitting size needs.
 const DECODER_LIMITS: Limits = Limits { bytes: 16 << 20 };
 
-/// Reads every image of a file: one of a PNG, all of an IDX file (gzip or plain). `transpose` is for
-/// IDX files only, since a PNG is always upright.
+/// Reads every image of a file: one of a PNG, all of an IDX file (gzip or plain), for a network that
+/// takes `inputs` pixels. `transpose` is for IDX files only, since a PNG is always upright.
 ///
 /// # Errors
-/// The file can't be read, is damaged, or its images have another size than `size`.
-pub(crate) fn read(path: &Path, size: Size, transpose: Transpose) -> Result<Images> {
+/// The file can't be read, is damaged, or its images have another size.
+pub(crate) fn read(path: &Path, inputs: usize, transpose: Transpose) -> Result<Images> {
     let mut file = File::open(path).with_context(|| format!("can't open {}", path.display()))?;
     let images = if is_png(&mut file) {
-        read_png(file, size)
+        read_png(file, inputs)
     } else {
         read_images(path, transpose).map_err(anyhow::Error::from).and_then(|images| {
-            check_size(images.width, images.height, size)?;
+            check_size(images.width, images.height, inputs)?;
             Ok(images)
         })
     };
@@ -45,19 +59,25 @@ fn is_png(file: &mut File) -> bool {
     found && file.seek(SeekFrom::Start(0)).is_ok()
 }
 
-fn check_size(width: usize, height: usize, size: Size) -> Result<()> {
-    if (width, height) != (size.width, size.height) {
-        bail!("images of {width}×{height} pixels; the network takes {}×{}", size.width, size.height);
+/// The images that networks are trained on are square, as a rule.
+fn check_size(width: usize, height: usize, inputs: usize) -> Result<()> {
+    let side = inputs.isqrt();
+    if side * side == inputs && (width, height) != (side, side) {
+        bail!("images of {width}×{height} pixels; the network takes {side}×{side}");
+    }
+    if width.checked_mul(height) != Some(inputs) {
+        bail!("images of {width}×{height} pixels; the network takes {inputs} pixels");
     }
     Ok(())
 }
 
-fn read_png(file: File, size: Size) -> Result<Images> {
+fn read_png(file: File, inputs: usize) -> Result<Images> {
     let mut decoder = Decoder::new_with_limits(BufReader::new(file), DECODER_LIMITS);
     // Palettes and small depths become 8 bits, 16 bits lose their lower half.
     decoder.set_transformations(Transformations::normalize_to_color8());
     let header = decoder.read_header_info()?;
-    check_size(header.width as usize, header.height as usize, size)?;
+    let (width, height) = (header.width as usize, header.height as usize);
+    check_size(width, height, inputs)?;
     let mut reader = decoder.read_info()?;
     let mut buffer = vec![0; reader.output_buffer_size().context("the image is too large")?];
     let frame = reader.next_frame(&mut buffer)?;
@@ -69,7 +89,7 @@ fn read_png(file: File, size: Size) -> Result<Images> {
         ColorType::Rgba => gray(samples, |[r, g, b, alpha]: [u8; 4]| over_black(luma([r, g, b]), alpha)),
         ColorType::Indexed => bail!("the palette could not be expanded"),
     };
-    Ok(Images { count: 1, width: size.width, height: size.height, pixels })
+    Ok(Images { count: 1, width, height, pixels })
 }
 
 fn gray<const N: usize>(samples: &[u8], pixel: impl Fn([u8; N]) -> u8) -> Vec<u8> {
@@ -94,19 +114,18 @@ mod tests {
 
     use super::*;
 
-    const SIZE: Size = Size { width: 2, height: 1 };
+    const SIZE: (u32, u32) = (2, 1);
 
     fn read_written(color: ColorType, depth: BitDepth, data: &[u8]) -> Vec<u8> {
         let dir = TempDir::new().unwrap();
         let path = dir.path().join("digit.png");
         write(&path, SIZE, color, depth, data);
-        let images = read(&path, SIZE, Transpose::Yes).unwrap();
+        let images = read(&path, 2, Transpose::Yes).unwrap();
         assert_eq!((images.count, images.width, images.height), (1, 2, 1));
         images.pixels
     }
 
-    fn write(path: &Path, size: Size, color: ColorType, depth: BitDepth, data: &[u8]) {
-        let (width, height) = (size.width.try_into().unwrap(), size.height.try_into().unwrap());
+    fn write(path: &Path, (width, height): (u32, u32), color: ColorType, depth: BitDepth, data: &[u8]) {
         let mut encoder = Encoder::new(File::create(path).unwrap(), width, height);
         encoder.set_color(color);
         encoder.set_depth(depth);
@@ -134,9 +153,10 @@ mod tests {
         let dir = TempDir::new().unwrap();
         let path = dir.path().join("digit.png");
         write(&path, SIZE, ColorType::Grayscale, BitDepth::Eight, &[3, 200]);
-        let wanted = Size { width: 28, height: 28 };
-        let error = format!("{:#}", read(&path, wanted, Transpose::Auto).unwrap_err());
-        assert!(error.ends_with("digit.png: images of 2×1 pixels; the network takes 28×28"), "{error}");
+        let error = |inputs| format!("{:#}", read(&path, inputs, Transpose::Auto).unwrap_err());
+        let message = error(784);
+        assert!(message.ends_with("digit.png: images of 2×1 pixels; the network takes 28×28"), "{message}");
+        assert!(error(3).ends_with("the network takes 3 pixels"));
     }
 
     #[test]
@@ -147,7 +167,7 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         for content in [&bytes[..bytes.len() / 2], &bytes[..9], b"GIF89a", b""] {
             std::fs::write(&path, content).unwrap();
-            let error = format!("{:#}", read(&path, SIZE, Transpose::Auto).unwrap_err());
+            let error = format!("{:#}", read(&path, 2, Transpose::Auto).unwrap_err());
             assert!(error.contains("digit.png"), "{error}");
         }
     }

@@ -1,11 +1,18 @@
 //! The command line: a local platform, training runs, their reports.
 
 mod args;
+mod classes;
 mod commands;
 mod download;
 mod exit_code;
+mod images;
+mod local;
+mod model_file;
 mod render;
+mod report;
+mod settings_args;
 mod state_dir;
+mod watch;
 
 use std::process::ExitCode;
 

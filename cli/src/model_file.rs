@@ -22,6 +22,18 @@ pub(crate) struct ModelFiles {
     pub(crate) layers: PathBuf,
 }
 
+/// A trained network.
+pub(crate) struct Network<'a> {
+    /// Its shape.
+    pub(crate) architecture: &'a Architecture,
+    /// The flat vector that the shape describes.
+    pub(crate) parameters: &'a [f32],
+    /// What each class is called.
+    pub(crate) class_names: &'a [String],
+    /// What it was trained on and how well it does; goes into both files.
+    pub(crate) metadata: &'a BTreeMap<String, String>,
+}
+
 /// The JSON file.
 #[derive(Serialize)]
 struct Description<'a> {
@@ -29,7 +41,10 @@ struct Description<'a> {
     version: u32,
     inputs: usize,
     outputs: usize,
+    /// What a pixel of 255 is as an input.
+    white: f32,
     layers: Vec<LayerDescription>,
+    class_names: &'a [String],
     metadata: &'a BTreeMap<String, String>,
 }
 
@@ -43,26 +58,20 @@ struct LayerDescription {
 }
 
 /// Writes `path` with the endings `.safetensors` and `.json`; a file that is there is replaced, and
-/// never half written. `parameters` is the flat vector that `architecture` describes; `metadata` goes
-/// into both files.
+/// never half written.
 ///
 /// # Errors
 /// The parameters do not fit the architecture, or a file can't be written.
-pub(crate) fn write(
-    path: &Path,
-    architecture: &Architecture,
-    parameters: &[f32],
-    metadata: &BTreeMap<String, String>,
-) -> Result<ModelFiles> {
-    let (found, wanted) = (parameters.len(), architecture.parameter_count());
+pub(crate) fn write(path: &Path, network: &Network<'_>) -> Result<ModelFiles> {
+    let (found, wanted) = (network.parameters.len(), network.architecture.parameter_count());
     ensure!(found == wanted, "the network has {wanted} parameters, but {found} are there");
     let files =
-        ModelFiles { parameters: path.with_extension("safetensors"), layers: path.with_extension("json") };
-    let bytes: Vec<u8> = parameters.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let metadata_of_file: HashMap<_, _> = metadata.clone().into_iter().collect();
-    let file = safetensors::serialize(tensors(architecture, &bytes)?, Some(metadata_of_file))?;
-    replace(&files.parameters, &file)?;
-    let mut description = serde_json::to_vec_pretty(&describe(architecture, metadata))?;
+        ModelFiles { parameters: with_ending(path, ".safetensors"), layers: with_ending(path, ".json") };
+    let bytes: Vec<u8> = network.parameters.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let metadata: HashMap<_, _> = network.metadata.clone().into_iter().collect();
+    let tensors = safetensors::serialize(tensors(network.architecture, &bytes)?, Some(metadata))?;
+    replace(&files.parameters, &tensors)?;
+    let mut description = serde_json::to_vec_pretty(&describe(network))?;
     description.push(b'\n');
     replace(&files.layers, &description)?;
     Ok(files)
@@ -80,7 +89,8 @@ fn tensors<'a>(architecture: &Architecture, bytes: &'a [u8]) -> Result<Vec<(Stri
     Ok(tensors)
 }
 
-fn describe<'a>(architecture: &Architecture, metadata: &'a BTreeMap<String, String>) -> Description<'a> {
+fn describe<'a>(network: &Network<'a>) -> Description<'a> {
+    let architecture = network.architecture;
     let last = architecture.hidden().len();
     let layers = architecture.layers().into_iter().enumerate().map(|(index, layer)| LayerDescription {
         inputs: layer.inputs,
@@ -94,8 +104,10 @@ fn describe<'a>(architecture: &Architecture, metadata: &'a BTreeMap<String, Stri
         version: 1,
         inputs: architecture.inputs(),
         outputs: architecture.outputs(),
+        white: 1.0,
         layers: layers.collect(),
-        metadata,
+        class_names: network.class_names,
+        metadata: network.metadata,
     }
 }
 
@@ -108,12 +120,17 @@ fn bias_name(layer: usize) -> String {
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
+    let part = with_ending(path, ".part");
     fs::write(&part, bytes)
         .and_then(|()| fs::rename(&part, path))
         .with_context(|| format!("can't write {}", path.display()))
+}
+
+/// Unlike [`Path::with_extension`], keeps what follows a dot in the name.
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
 }
 
 #[cfg(test)]
@@ -129,7 +146,15 @@ mod tests {
         let architecture = Architecture::new(3, &[2], 4).unwrap();
         let parameters: Vec<f32> = (0..architecture.parameter_count()).map(|i| i as f32).collect();
         let metadata = BTreeMap::from([("dataset".to_owned(), "emnist-letters".to_owned())]);
-        let files = write(&dir.path().join("model"), &architecture, &parameters, &metadata).unwrap();
+        let class_names = ["A", "B", "C", "D"].map(str::to_owned);
+        let network = Network {
+            architecture: &architecture,
+            parameters: &parameters,
+            class_names: &class_names,
+            metadata: &metadata,
+        };
+        let files = write(&dir.path().join("model-0.75"), &network).unwrap();
+        assert!(files.parameters.ends_with("model-0.75.safetensors"));
 
         let bytes = fs::read(&files.parameters).unwrap();
         let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -147,6 +172,7 @@ mod tests {
         assert_eq!(json["layers"][0]["activation"], "tanh");
         assert_eq!(json["layers"][1]["activation"], "softmax");
         assert_eq!(json["layers"][1]["weight"], "layers.1.weight");
+        assert_eq!(json["class_names"][3], "D");
         assert_eq!(json["metadata"]["dataset"], "emnist-letters");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     }
@@ -155,7 +181,14 @@ mod tests {
     fn parameters_of_another_network_are_refused() {
         let dir = TempDir::new().unwrap();
         let architecture = Architecture::new(3, &[2], 4).unwrap();
-        let error = write(&dir.path().join("model"), &architecture, &[0.0; 5], &BTreeMap::new()).unwrap_err();
+        let (parameters, metadata) = ([0.0; 5], BTreeMap::new());
+        let network = Network {
+            architecture: &architecture,
+            parameters: &parameters,
+            class_names: &[],
+            metadata: &metadata,
+        };
+        let error = write(&dir.path().join("model"), &network).unwrap_err();
         assert_eq!(error.to_string(), "the network has 20 parameters, but 5 are there");
     }
 }

@@ -38,9 +38,34 @@ impl StateDir {
         }
     }
 
-    /// The folder of downloaded data sets; one folder a name.
+    /// The state folder itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The folder of the private Redis.
+    pub(crate) fn redis(&self) -> PathBuf {
+        self.0.join("redis")
+    }
+
+    /// The folder of the local gateway.
+    pub(crate) fn gateway(&self) -> PathBuf {
+        self.0.join("gateway")
+    }
+
+    /// The folder of downloaded data sets and of the archives that they came in.
     pub(crate) fn datasets(&self) -> PathBuf {
         self.0.join("data")
+    }
+
+    /// The folder of one downloaded data set.
+    pub(crate) fn dataset(&self, name: &str) -> PathBuf {
+        self.datasets().join(name)
+    }
+
+    /// The folder of prepared data sets.
+    pub(crate) fn prepared(&self) -> PathBuf {
+        self.0.join("prepared")
     }
 
     /// A folder in the state folder, created where missing and readable by this user only.

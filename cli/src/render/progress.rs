@@ -13,7 +13,7 @@ use super::table::{grouped, short};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct WorkerProgress {
     /// The worker's number, from 0.
-    pub(crate) worker: usize,
+    pub(crate) worker: u32,
     /// Epochs trained so far; 2.5 is in the middle of the third.
     pub(crate) epoch: f64,
     /// Samples that it trains on in a second.
@@ -30,7 +30,7 @@ pub(crate) struct Accuracy {
     /// The share of test images that were classified right, 0 to 1.
     pub(crate) value: f64,
     /// How many test images were looked at.
-    pub(crate) images: usize,
+    pub(crate) images: u32,
 }
 
 /// The display; feed it with what the run reports.
@@ -104,7 +104,7 @@ impl Progress {
 #[derive(Default)]
 struct Bars {
     multi: MultiProgress,
-    workers: BTreeMap<usize, ProgressBar>,
+    workers: BTreeMap<u32, ProgressBar>,
     accuracy: Option<ProgressBar>,
 }
 
@@ -135,7 +135,7 @@ impl Bars {
 struct Lines {
     start: Instant,
     last: Instant,
-    workers: BTreeMap<usize, WorkerProgress>,
+    workers: BTreeMap<u32, WorkerProgress>,
     accuracy: Option<String>,
 }
 

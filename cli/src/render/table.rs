@@ -1,19 +1,18 @@
 //! Tables on standard output.
 
 use comfy_table::{CellAlignment, Table, presets};
-use serde::Serialize;
 
 /// What one worker did in a run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct WorkerRow {
     /// The worker's number, from 0.
-    pub(crate) worker: usize,
+    pub(crate) worker: u32,
     /// The node that it ran on.
     pub(crate) node: String,
     /// Seconds from its first minibatch to its last acknowledged push.
     pub(crate) time_s: f64,
-    /// Epochs that it trained.
-    pub(crate) iterations: f64,
+    /// Epochs that it trained, as the original experiments call them.
+    pub(crate) iterations: u32,
     /// Samples that it trained on in a second.
     pub(crate) samples_per_s: f64,
     /// Mean number of pushes by others that a pushed gradient had not seen.
@@ -28,7 +27,7 @@ pub(crate) fn workers(rows: &[WorkerRow]) -> String {
             row.worker.to_string(),
             row.node.clone(),
             format!("{:.2}", row.time_s),
-            short(row.iterations),
+            row.iterations.to_string(),
             grouped(row.samples_per_s),
             format!("{:.1}", row.staleness),
         ]
@@ -36,7 +35,7 @@ pub(crate) fn workers(rows: &[WorkerRow]) -> String {
     table(&columns, cells)
 }
 
-/// A table with these columns; the first two are aligned left where they hold words, numbers right.
+/// A table with these columns; those that hold nothing but numbers are aligned right.
 pub(crate) fn table(columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let rows: Vec<Vec<String>> = rows.into_iter().collect();
     let mut table = Table::new();
@@ -84,17 +83,17 @@ mod tests {
             worker: 0,
             node: "laptop".to_owned(),
             time_s: 0.456,
-            iterations: 1.5,
+            iterations: 1,
             samples_per_s: 81_234.6,
             staleness: 2.04,
         };
-        let second = WorkerRow { worker: 1, samples_per_s: 9_000.0, iterations: 2.0, ..row.clone() };
+        let second = WorkerRow { worker: 1, samples_per_s: 9_000.0, iterations: 2, ..row.clone() };
         assert_eq!(
             workers(&[row, second]),
             "\
 | Worker | Node   | Time (s) | Iterations | Samples/s | Staleness |
 |--------|--------|----------|------------|-----------|-----------|
-|      0 | laptop |     0.46 |        1.5 |    81,235 |       2.0 |
+|      0 | laptop |     0.46 |          1 |    81,235 |       2.0 |
 |      1 | laptop |     0.46 |          2 |     9,000 |       2.0 |"
         );
     }

@@ -1,0 +1,46 @@
+# The one entry point; `make` alone lists what there is.
+
+CARGO ?= cargo
+# Follows cargo's own variable, so that a target folder elsewhere is found.
+BIN := $(or $(CARGO_TARGET_DIR),target)/release
+
+# What `make train` trains, for example: make train DATA=emnist-bymerge WORKERS=4 TARGET=0.8
+DATA ?=
+DATA_DIR ?=
+WORKERS ?=
+TARGET ?=
+# Further flags of `downpour train`, for example: ARGS='--epochs 15 --learning-rate 0.2'
+ARGS ?=
+
+TRAIN_PACKAGES := -p downpour -p emnist-setup -p emnist-train -p emnist-single
+TRAIN_FLAGS := $(if $(DATA),--dataset '$(DATA)') $(if $(DATA_DIR),--data-dir '$(DATA_DIR)') \
+               $(if $(WORKERS),--workers '$(WORKERS)') $(if $(TARGET),--target-accuracy '$(TARGET)') $(ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help train test lint fmt build deps
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make train takes DATA=NAME DATA_DIR=FOLDER WORKERS=N TARGET=ACCURACY ARGS='FURTHER FLAGS'"
+
+train: ## Set everything up and train a network through functions and Redis
+	@scripts/install-deps.sh compiler redis $(if $(DATA)$(DATA_DIR),,fashion-mnist)
+	@$(CARGO) build --release --locked $(TRAIN_PACKAGES)
+	@$(BIN)/downpour train $(TRAIN_FLAGS)
+
+test: deps ## Run every test
+	$(CARGO) test --release --locked --workspace
+
+lint: ## Check format and lints; warnings are errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+build: ## Build everything
+	$(CARGO) build --release --locked --workspace
+
+deps: ## Install what is missing on Debian and Ubuntu, or say what to install
+	@scripts/install-deps.sh compiler redis fashion-mnist

@@ -1,0 +1,227 @@
+//! `downpour train`: a training run from the first process to the last figure.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use openfaas::client::Client;
+use openfaas::stack::Stack;
+use platform::settings::Settings;
+use serde::{Deserialize, Serialize};
+use sgd_lib::downpour::Run;
+use sgd_lib::store::RedisStore;
+use tokio::runtime::Runtime;
+use tokio::task::spawn_blocking;
+
+use crate::args::Global;
+use crate::exit_code::BadArguments;
+use crate::local::platform::{Options, Platform, client};
+use crate::local::running::{self, Running};
+use crate::local::signals::EndSignals;
+use crate::local::stack;
+use crate::render::output;
+use crate::render::progress::Progress;
+use crate::report::Report;
+use crate::settings_args::SettingsArgs;
+use crate::state_dir::StateDir;
+use crate::watch::{Audience, until_over};
+
+/// Train a network: invokes emnist-setup through the gateway and follows the run to its end
+///
+/// Uses the local platform that runs (`downpour up`), else starts one for the run.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The stack to deploy [default: ./stack.yaml, ./stack.yml, else the built-in one]
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// A folder with the files basic-auth-user and basic-auth-password of the gateway
+    #[arg(long, value_name = "DIR")]
+    basic_auth: Option<PathBuf>,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  downpour train
+  downpour train --dataset emnist-bymerge --workers 4 --target-accuracy 0.8
+  downpour train --data-dir ./my-data --epochs 15 --lr-schedule cosine --json
+  downpour train --gateway http://gateway.example:8080 --store-url redis://redis.example:6379";
+
+/// The functions that setup itself calls are in the stack; this one is called from here.
+const SETUP: &str = "emnist-setup";
+
+/// What setup answers.
+#[derive(Deserialize)]
+struct SetupAnswer {
+    run: String,
+}
+
+/// The last line that `--json` prints.
+#[derive(Serialize)]
+struct Finished<'a> {
+    event: &'static str,
+    #[serde(flatten)]
+    report: &'a Report,
+    /// Seconds from the start of this command.
+    total_s: f64,
+    /// Seconds from sending the setup invocation to reading the final record.
+    wall_s: f64,
+}
+
+pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
+    let started = Instant::now();
+    let settings = settings(&args.settings)?;
+    let state = StateDir::locate(global.state_dir.as_deref())?;
+    let stack = stack::load(args.file.as_deref())?;
+    Runtime::new()?.block_on(async {
+        let mut signals = EndSignals::listen()?;
+        let place = tokio::select! {
+            place = Place::find(&state, &stack, &settings, args.basic_auth.clone()) => place?,
+            () = signals.next() => bail!("interrupted"),
+        };
+        let trained = train_until_signal(global, &settings, &place, args.basic_auth, &mut signals).await;
+        let left = tokio::select! {
+            left = place.leave() => left,
+            () = signals.next() => bail!("interrupted before everything had ended"),
+        };
+        let (report, wall_s) = trained?;
+        left?;
+        show(global, &report, started.elapsed().as_secs_f64(), wall_s)
+    })
+}
+
+/// [`train`]; the first signal asks the workers to stop, the second waits for nobody.
+async fn train_until_signal(
+    global: &Global,
+    settings: &Settings,
+    place: &Place,
+    basic_auth: Option<PathBuf>,
+    signals: &mut EndSignals,
+) -> Result<(Report, f64)> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let training = train(global, settings, place, basic_auth, interrupted.clone());
+    tokio::pin!(training);
+    tokio::select! {
+        trained = &mut training => return trained,
+        () = signals.next() => interrupted.store(true, Ordering::Relaxed),
+    }
+    tokio::select! {
+        trained = training => trained,
+        () = signals.next() => bail!("interrupted"),
+    }
+}
+
+fn settings(args: &SettingsArgs) -> Result<Settings> {
+    let mut settings = args.settings().map_err(|error| BadArguments(error.to_string()))?;
+    // Functions have folders of their own.
+    for folder in
+        [&mut settings.data_dir, &mut settings.data_root, &mut settings.cache_dir].into_iter().flatten()
+    {
+        *folder = std::path::absolute(&*folder).context("a folder has no absolute path")?;
+    }
+    Ok(settings)
+}
+
+/// Where the run takes place.
+enum Place {
+    /// On a platform that was there already.
+    Found(Running),
+    /// On one that is started for the run.
+    Own(Box<Platform>),
+}
+
+impl Place {
+    async fn find(
+        state: &StateDir,
+        stack: &Stack,
+        settings: &Settings,
+        basic_auth: Option<PathBuf>,
+    ) -> Result<Self> {
+        let given = |variable| settings.is_given(variable);
+        if given("gateway_hostname") {
+            let (gateway, store_url) = (settings.gateway.clone(), settings.store_url.as_str().to_owned());
+            return Ok(Self::Found(Running { pid: std::process::id(), gateway, store_url }));
+        }
+        if let Some(running) = running::find(state.path())? {
+            return Ok(Self::Found(running));
+        }
+        let options = Options {
+            listen: ([127, 0, 0, 1], 0).into(),
+            basic_auth,
+            store_url: given("store_url").then(|| settings.store_url.as_str().to_owned()),
+        };
+        Ok(Self::Own(Box::new(Platform::start(state, stack, options).await?)))
+    }
+
+    fn running(&self) -> &Running {
+        match self {
+            Self::Found(running) => running,
+            Self::Own(platform) => platform.running(),
+        }
+    }
+
+    async fn leave(self) -> Result<()> {
+        match self {
+            Self::Found(_) => Ok(()),
+            Self::Own(platform) => platform.stop().await,
+        }
+    }
+}
+
+/// Invokes setup and follows the run. Returns its figures and the seconds that took.
+async fn train(
+    global: &Global,
+    settings: &Settings,
+    place: &Place,
+    basic_auth: Option<PathBuf>,
+    interrupted: Arc<AtomicBool>,
+) -> Result<(Report, f64)> {
+    let running = place.running();
+    let gateway = client(&running.gateway, basic_auth.as_deref())?;
+    let store = Arc::new(RedisStore::open(&running.store_url)?);
+    let invoked = Instant::now();
+    let name = setup(&gateway, settings).await?;
+    let mut audience = if global.json {
+        Audience::Program
+    } else {
+        Audience::Person(Box::new(Progress::new(settings.epochs as f64, settings.target_accuracy)))
+    };
+    spawn_blocking(move || {
+        let run = Run::open(store, &name)?;
+        let status = until_over(&run, &mut audience, &interrupted);
+        let wall_s = invoked.elapsed().as_secs_f64();
+        if let Audience::Person(progress) = audience {
+            progress.finish();
+        }
+        Ok((Report::new(&run, &status?), wall_s))
+    })
+    .await?
+}
+
+/// Calls the setup function; returns the new run's name.
+async fn setup(gateway: &Client, settings: &Settings) -> Result<String> {
+    let mut body = settings.to_json();
+    // These say how this command reaches the platform; functions know that themselves.
+    if let Some(body) = body.as_object_mut() {
+        body.retain(|key, _| key != "gateway_hostname" && key != "store_url");
+    }
+    let reply = gateway.invoke(SETUP, serde_json::to_vec(&body)?, Default::default()).await?;
+    if !reply.is_success() {
+        bail!("{SETUP} answered {}: {}", reply.status, reply.first_line());
+    }
+    let answer: SetupAnswer = serde_json::from_slice(&reply.body).with_context(|| {
+        format!("{SETUP} answered {:?}; expected an object with \"run\"", reply.first_line())
+    })?;
+    Ok(answer.run)
+}
+
+fn show(global: &Global, report: &Report, total_s: f64, wall_s: f64) -> Result<()> {
+    if global.json {
+        return output::json(&Finished { event: "finished", report, total_s, wall_s });
+    }
+    output::line(&report.to_string())
+}

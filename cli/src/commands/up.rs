@@ -1,0 +1,96 @@
+//! `downpour up`: the local platform until it is told to end.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+use tokio::runtime::Runtime;
+
+use crate::args::Global;
+use crate::exit_code::BadArguments;
+use crate::local::platform::{Options, Platform};
+use crate::local::running::Running;
+use crate::local::signals::EndSignals;
+use crate::local::stack;
+use crate::render::output;
+use crate::state_dir::StateDir;
+
+/// Start the local gateway and a private Redis, and deploy the stack
+///
+/// Runs until Ctrl-C or `downpour down`. What is deployed and stored is there again at the next start.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The stack to deploy [default: ./stack.yaml, ./stack.yml, else the built-in one]
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The gateway's port; 0 takes a free one
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// The gateway's address; any but loopback needs --basic-auth
+    #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    host: IpAddr,
+    /// Use this Redis instead of a private one, such as redis://127.0.0.1:6379
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+    /// A folder with the files basic-auth-user and basic-auth-password; without it /system is open
+    #[arg(long, value_name = "DIR")]
+    basic_auth: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  downpour up &
+  faas-cli list
+  faas-cli invoke emnist-setup </dev/null
+  downpour down";
+
+/// What `--json` prints once all is there.
+#[derive(Serialize)]
+struct Ready<'a> {
+    event: &'static str,
+    #[serde(flatten)]
+    running: &'a Running,
+    functions: Vec<String>,
+}
+
+pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
+    if !args.host.is_loopback() && args.basic_auth.is_none() {
+        return Err(BadArguments(format!("--host {} needs --basic-auth DIR", args.host)).into());
+    }
+    let state = StateDir::locate(global.state_dir.as_deref())?;
+    let stack = stack::load(args.file.as_deref())?;
+    let options = Options {
+        listen: SocketAddr::new(args.host, args.port),
+        basic_auth: args.basic_auth,
+        store_url: args.redis,
+    };
+    Runtime::new()?.block_on(async {
+        let mut signals = EndSignals::listen()?;
+        let platform = tokio::select! {
+            platform = Platform::start(&state, &stack, options) => platform?,
+            () = signals.next() => bail!("interrupted"),
+        };
+        let functions = stack.deployments().into_iter().map(|function| function.service).collect();
+        announce(global, &Ready { event: "ready", running: platform.running(), functions })?;
+        signals.next().await;
+        // Whoever asks twice does not want to wait.
+        tokio::select! {
+            stopped = platform.stop() => stopped,
+            () = signals.next() => bail!("interrupted before everything had ended"),
+        }
+    })
+}
+
+fn announce(global: &Global, ready: &Ready<'_>) -> Result<()> {
+    if global.json {
+        return output::json(ready);
+    }
+    output::line(&format!(
+        "gateway    {}\nredis      {}\nfunctions  {}\nCtrl-C or downpour down ends it",
+        ready.running.gateway,
+        ready.running.store_url,
+        ready.functions.join(" ")
+    ))
+}

@@ -1,0 +1,8 @@
+//! The platform on this machine: a private Redis, the local gateway, and the stack deployed to it.
+
+pub(crate) mod platform;
+mod redis;
+pub(crate) mod running;
+pub(crate) mod signals;
+pub(crate) mod stack;
+pub(crate) mod store;

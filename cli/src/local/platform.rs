@@ -1,0 +1,122 @@
+//! Brings the local platform up and down.
+
+use std::env;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use gateway::Gateway;
+use local_redis::LocalRedis;
+use openfaas::client::{Client, Credentials};
+use openfaas::stack::Stack;
+
+use super::redis;
+use super::running::{Claim, Running};
+use crate::state_dir::StateDir;
+
+/// What to bring up.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// Where the gateway listens; port 0 takes a free one.
+    pub(crate) listen: SocketAddr,
+    /// Folder with `basic-auth-user` and `basic-auth-password`.
+    pub(crate) basic_auth: Option<PathBuf>,
+    /// The Redis to use instead of a private one.
+    pub(crate) store_url: Option<String>,
+}
+
+/// A running platform; dropping it kills what it started, [`Platform::stop`] lets it finish.
+pub(crate) struct Platform {
+    // In the order in which they have to go.
+    gateway: Gateway,
+    redis: Option<LocalRedis>,
+    running: Running,
+    _claim: Claim,
+}
+
+impl Platform {
+    /// Starts Redis and the gateway, deploys the stack, and only then lets `/healthz` say so.
+    ///
+    /// # Errors
+    /// A platform runs in this state folder already; Redis or the gateway does not come up; a function
+    /// can't be deployed.
+    pub(crate) async fn start(state: &StateDir, stack: &Stack, options: Options) -> Result<Self> {
+        state.create(state.path())?;
+        let mut claim = Claim::take(state.path())?;
+        let redis = match options.store_url {
+            Some(_) => None,
+            None => Some(redis::start(&state.redis()).await?),
+        };
+        let store_url = match (&redis, &options.store_url) {
+            (Some(redis), _) => redis.url().to_owned(),
+            (None, given) => given.clone().unwrap_or_default(),
+        };
+        let basic_auth = options.basic_auth.clone();
+        state.create(&state.prepared())?;
+        let gateway = Gateway::start(gateway_config(state, options, &store_url)?)?;
+        let running =
+            Running { pid: std::process::id(), gateway: format!("http://{}", gateway.address()), store_url };
+        let client = client(&running.gateway, basic_auth.as_deref())?;
+        for function in stack.deployments() {
+            let name = function.service.clone();
+            client.deploy(&function).await.with_context(|| format!("can't deploy {name}"))?;
+        }
+        gateway.set_ready();
+        claim.announce(&running)?;
+        Ok(Self { gateway, redis, running, _claim: claim })
+    }
+
+    /// Where everything is.
+    pub(crate) fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// Lets functions finish what they are doing, then stops Redis.
+    ///
+    /// # Errors
+    /// Redis can't be waited for.
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.gateway.shutdown().await;
+        match self.redis {
+            Some(redis) => redis::stop(redis).await,
+            None => Ok(()),
+        }
+    }
+}
+
+fn gateway_config(state: &StateDir, options: Options, store_url: &str) -> Result<gateway::Config> {
+    let executable = env::current_exe().context("can't tell where this program is")?;
+    // Functions are built into the same folder as this program.
+    let image_dir = executable.parent().unwrap_or(Path::new("/")).to_owned();
+    let mut config = gateway::Config::new(state.gateway(), image_dir);
+    config.listen = options.listen;
+    config.basic_auth = options.basic_auth;
+    let folders = [("data_root", state.datasets()), ("cache_dir", state.prepared())];
+    for (variable, folder) in folders {
+        let folder = folder.into_os_string().into_string();
+        let folder = folder.map_err(|folder| anyhow!("the state folder {folder:?} is not valid UTF-8"))?;
+        config.environment.insert(variable.to_owned(), folder);
+    }
+    config.addresses.push((redis::CLUSTER_ADDRESS.to_owned(), store_url.to_owned()));
+    Ok(config)
+}
+
+/// A client for a gateway, with the credentials in the folder `basic_auth`.
+///
+/// # Errors
+/// The address is none, or a file can't be read.
+pub(crate) fn client(gateway: &str, basic_auth: Option<&Path>) -> Result<Client> {
+    let credentials = basic_auth.map(credentials).transpose()?;
+    Ok(Client::new(gateway, credentials)?)
+}
+
+/// Reads the two files that `--basic-auth` names the folder of, as a pod has them mounted.
+fn credentials(dir: &Path) -> Result<Credentials> {
+    let read = |name: &str| {
+        let path = dir.join(name);
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
+        anyhow::Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    };
+    Ok(Credentials { user: read("basic-auth-user")?, password: read("basic-auth-password")? })
+}

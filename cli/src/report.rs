@@ -1,0 +1,203 @@
+//! What a run did, in figures.
+
+use std::fmt;
+
+use serde::Serialize;
+use sgd_lib::downpour::{Run, RunConfig, RunStatus, StopReason, WorkerRecord};
+
+use crate::render::table::{WorkerRow, grouped, short, workers};
+
+/// A run's figures; `train --json` and `report --json` print them.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Report {
+    /// The run's name.
+    pub(crate) run: String,
+    /// The data set's name.
+    pub(crate) dataset: String,
+    /// Workers asked for; fewer may have found a place.
+    pub(crate) workers_requested: u32,
+    /// 1: a single function; 3: setup and train functions.
+    pub(crate) train_type: u8,
+    /// Which databases workers push to.
+    pub(crate) database: &'static str,
+    /// The training algorithm.
+    pub(crate) algorithm: &'static str,
+    /// Samples per minibatch.
+    pub(crate) batch_size: u32,
+    /// Minibatches between two fetches.
+    pub(crate) n_fetch: u32,
+    /// Minibatches between two pushes.
+    pub(crate) n_push: u32,
+    /// How a push is encoded.
+    pub(crate) codec: String,
+    /// How the run stands.
+    pub(crate) state: State,
+    /// Seconds from the first minibatch to the last acknowledged push, over all workers.
+    pub(crate) train_s: f64,
+    /// Share of the whole test set that the final parameters classify rightly.
+    pub(crate) test_accuracy: Option<f64>,
+    /// The share at which to stop.
+    pub(crate) target_accuracy: Option<f64>,
+    /// Whether the run stopped because it was reached.
+    pub(crate) reached_target: bool,
+    /// Whole epochs, of the worker that did most.
+    pub(crate) epochs: u32,
+    /// All workers' samples.
+    pub(crate) samples: u64,
+    /// All workers' samples in a second of `train_s`.
+    pub(crate) samples_per_s: f64,
+    /// Bytes of encoded deltas that were pushed.
+    pub(crate) bytes_pushed: u64,
+    /// Bytes of encoded deltas that were fetched.
+    pub(crate) bytes_fetched: u64,
+    /// Each worker's part.
+    pub(crate) workers: Vec<WorkerReport>,
+}
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    /// Workers train.
+    Training,
+    /// The final parameters are there and nobody trains any more.
+    Finished,
+    /// Nobody trains, and it is not finished: it waits for workers.
+    Waiting,
+}
+
+/// One worker's part of a run.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct WorkerReport {
+    worker: u32,
+    node: String,
+    pod: String,
+    time_s: f64,
+    epochs: u32,
+    minibatches: u64,
+    samples: u64,
+    pushes: u64,
+    fetches: u64,
+    staleness_mean: f64,
+    staleness_max: u64,
+    handovers: u32,
+}
+
+impl Report {
+    /// The figures of a run that stands like this.
+    pub(crate) fn new(run: &Run, status: &RunStatus) -> Self {
+        Self::of(run.name(), run.config(), status)
+    }
+
+    fn of(run: &str, config: &RunConfig, status: &RunStatus) -> Self {
+        let records = &status.workers;
+        let train_s = duration(records);
+        let sum = |figure: fn(&WorkerRecord) -> u64| records.iter().map(figure).sum::<u64>();
+        let samples = sum(|record| record.samples);
+        Self {
+            run: run.to_owned(),
+            dataset: config.data.name.clone(),
+            workers_requested: config.workers,
+            train_type: config.train_type,
+            database: "global",
+            algorithm: "downpour",
+            batch_size: config.batch_size,
+            n_fetch: config.n_fetch,
+            n_push: config.n_push,
+            codec: config.codec.to_string(),
+            state: State::of(status),
+            train_s,
+            test_accuracy: status.result.map(|evaluation| evaluation.accuracy()),
+            target_accuracy: config.target_accuracy,
+            reached_target: status.control.stop.as_deref() == Some(StopReason::Target.name()),
+            epochs: records.iter().map(|record| record.epochs).max().unwrap_or(0),
+            samples,
+            samples_per_s: if train_s > 0.0 { samples as f64 / train_s } else { 0.0 },
+            bytes_pushed: sum(|record| record.bytes_pushed),
+            bytes_fetched: sum(|record| record.bytes_fetched),
+            workers: records.iter().map(WorkerReport::new).collect(),
+        }
+    }
+}
+
+/// Seconds from the first beginning to the last end.
+fn duration(records: &[WorkerRecord]) -> f64 {
+    let start = records.iter().map(|record| record.started_ms).min().unwrap_or(0);
+    let end = records.iter().map(|record| record.ended_ms).max().unwrap_or(0);
+    end.saturating_sub(start) as f64 / 1000.0
+}
+
+impl State {
+    fn of(status: &RunStatus) -> Self {
+        if status.is_over() {
+            Self::Finished
+        } else if status.held.contains(&true) {
+            Self::Training
+        } else {
+            Self::Waiting
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Training => "training",
+            Self::Finished => "finished",
+            Self::Waiting => "waiting for workers",
+        })
+    }
+}
+
+impl WorkerReport {
+    fn new(record: &WorkerRecord) -> Self {
+        Self {
+            worker: record.worker,
+            node: record.node.clone(),
+            pod: record.pod.clone(),
+            time_s: record.time().as_secs_f64(),
+            epochs: record.epochs,
+            minibatches: record.minibatches,
+            samples: record.samples,
+            pushes: record.pushes,
+            fetches: record.fetches,
+            staleness_mean: record.staleness_mean(),
+            staleness_max: record.staleness_max,
+            handovers: record.handovers,
+        }
+    }
+
+    fn row(&self) -> WorkerRow {
+        WorkerRow {
+            worker: self.worker,
+            node: self.node.clone(),
+            time_s: self.time_s,
+            iterations: self.epochs,
+            samples_per_s: if self.time_s > 0.0 { self.samples as f64 / self.time_s } else { 0.0 },
+            staleness: self.staleness_mean,
+        }
+    }
+}
+
+/// The table and what is below it.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows: Vec<WorkerRow> = self.workers.iter().map(WorkerReport::row).collect();
+        writeln!(f, "run {} on {}: {}", self.run, self.dataset, self.state)?;
+        writeln!(f, "{}", workers(&rows))?;
+        let missing = self.workers_requested.saturating_sub(u32::try_from(rows.len()).unwrap_or(u32::MAX));
+        if missing > 0 {
+            writeln!(f, "{missing} of {} workers have no part in it", self.workers_requested)?;
+        }
+        let (samples_per_s, train_s) = (grouped(self.samples_per_s), short(self.train_s));
+        write!(f, "{} samples in {train_s} s, {samples_per_s} a second", grouped(self.samples as f64))?;
+        if let Some(accuracy) = self.test_accuracy {
+            write!(f, "\ntest accuracy {:.2} %", 100.0 * accuracy)?;
+        }
+        if let Some(target) = self.target_accuracy {
+            let reached = if self.reached_target { "reached" } else { "not reached" };
+            write!(f, ", target {:.2} % {reached}", 100.0 * target)?;
+        }
+        Ok(())
+    }
+}
