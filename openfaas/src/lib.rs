@@ -8,18 +8,8 @@
 //! | [`names`] | the names that functions, secrets and namespaces may have |
 //! | [`envsubst`] | the `${NAME}` substitutions in it |
 
-<<<<<<< HEAD
-<<<<<<< HEAD
-=======
->>>>>>> refs/heads/cli
 pub mod client;
 pub mod envsubst;
 pub mod names;
 pub mod stack;
-<<<<<<< HEAD
-=======
-pub mod names;
->>>>>>> refs/heads/gateway
-=======
->>>>>>> refs/heads/cli
 pub mod types;
