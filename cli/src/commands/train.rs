@@ -83,7 +83,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
             place = Place::find(&state, &stack, &settings, args.basic_auth.clone()) => place?,
             () = signals.next() => bail!("interrupted"),
         };
-        let trained = train_until_signal(global, &settings, &place, args.basic_auth, &mut signals).await;
+        let trained = train(global, &settings, &place, args.basic_auth, &mut signals).await;
         let left = tokio::select! {
             left = place.leave() => left,
             () = signals.next() => bail!("interrupted before everything had ended"),
@@ -94,25 +94,46 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
     })
 }
 
-/// [`train`]; the first signal asks the workers to stop, the second waits for nobody.
-async fn train_until_signal(
+/// Invokes setup and follows the run: its figures, and the seconds that took. The first signal asks the
+/// workers to stop, the second waits for nobody.
+async fn train(
     global: &Global,
     settings: &Settings,
     place: &Place,
     basic_auth: Option<PathBuf>,
     signals: &mut EndSignals,
 ) -> Result<(Report, f64)> {
+    let running = place.running();
+    let gateway = client(&running.gateway, basic_auth.as_deref())?;
+    let store = Arc::new(RedisStore::open(&running.store_url)?);
+    let invoked = Instant::now();
+    let name = tokio::select! {
+        name = setup(&gateway, settings) => name?,
+        () = signals.next() => bail!("interrupted"),
+    };
+    let audience = audience(global, settings);
     let interrupted = Arc::new(AtomicBool::new(false));
-    let training = train(global, settings, place, basic_auth, interrupted.clone());
-    tokio::pin!(training);
+    let flag = interrupted.clone();
+    let mut following = spawn_blocking(move || {
+        let run = Run::open(store, &name)?;
+        let status = until_over(&run, audience, &flag)?;
+        Ok((Report::new(&run, &status), invoked.elapsed().as_secs_f64()))
+    });
     tokio::select! {
-        trained = &mut training => return trained,
+        trained = &mut following => return trained?,
         () = signals.next() => interrupted.store(true, Ordering::Relaxed),
     }
     tokio::select! {
-        trained = training => trained,
+        trained = following => trained?,
         () = signals.next() => bail!("interrupted"),
     }
+}
+
+fn audience(global: &Global, settings: &Settings) -> Audience {
+    if global.json {
+        return Audience::Program;
+    }
+    Audience::Person(Box::new(Progress::new(settings.epochs as f64, settings.target_accuracy)))
 }
 
 fn settings(args: &SettingsArgs) -> Result<Settings> {
@@ -184,36 +205,6 @@ impl Place {
             }
         }
     }
-}
-
-/// Invokes setup and follows the run. Returns its figures and the seconds that took.
-async fn train(
-    global: &Global,
-    settings: &Settings,
-    place: &Place,
-    basic_auth: Option<PathBuf>,
-    interrupted: Arc<AtomicBool>,
-) -> Result<(Report, f64)> {
-    let running = place.running();
-    let gateway = client(&running.gateway, basic_auth.as_deref())?;
-    let store = Arc::new(RedisStore::open(&running.store_url)?);
-    let invoked = Instant::now();
-    let name = setup(&gateway, settings).await?;
-    let mut audience = if global.json {
-        Audience::Program
-    } else {
-        Audience::Person(Box::new(Progress::new(settings.epochs as f64, settings.target_accuracy)))
-    };
-    spawn_blocking(move || {
-        let run = Run::open(store, &name)?;
-        let status = until_over(&run, &mut audience, &interrupted);
-        let wall_s = invoked.elapsed().as_secs_f64();
-        if let Audience::Person(progress) = audience {
-            progress.finish();
-        }
-        Ok((Report::new(&run, &status?), wall_s))
-    })
-    .await?
 }
 
 /// Calls the setup function; returns the new run's name.
