@@ -7,6 +7,7 @@ mod download;
 mod exit_code;
 mod images;
 mod local;
+mod logging;
 mod model_file;
 mod render;
 mod report;
@@ -21,6 +22,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     // Bad arguments end the process here, with clap's message and code 2.
     let args = args::Args::parse();
+    logging::start();
     match commands::run(args) {
         Ok(()) => exit_code::ExitCode::Done.into(),
         Err(error) => exit_code::report(&error).into(),

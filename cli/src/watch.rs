@@ -29,7 +29,15 @@ pub(crate) enum Audience {
 ///
 /// # Errors
 /// The store fails, nobody works on the run, or it was interrupted.
-pub(crate) fn until_over(run: &Run, audience: &mut Audience, interrupted: &AtomicBool) -> Result<RunStatus> {
+pub(crate) fn until_over(run: &Run, mut audience: Audience, interrupted: &AtomicBool) -> Result<RunStatus> {
+    let status = follow(run, &mut audience, interrupted);
+    if let Audience::Person(progress) = audience {
+        progress.finish();
+    }
+    status
+}
+
+fn follow(run: &Run, audience: &mut Audience, interrupted: &AtomicBool) -> Result<RunStatus> {
     let mut cursor = "0".to_owned();
     let mut looked = Instant::now();
     let mut worked_on = Instant::now();

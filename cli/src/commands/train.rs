@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use openfaas::client::Client;
@@ -18,7 +18,7 @@ use tokio::task::spawn_blocking;
 use crate::args::Global;
 use crate::exit_code::BadArguments;
 use crate::local::platform::{Options, Platform, client};
-use crate::local::running::{self, Running};
+use crate::local::running::{self, AlreadyRunning, InUse, Running};
 use crate::local::signals::EndSignals;
 use crate::local::stack;
 use crate::render::output;
@@ -83,7 +83,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
             place = Place::find(&state, &stack, &settings, args.basic_auth.clone()) => place?,
             () = signals.next() => bail!("interrupted"),
         };
-        let trained = train_until_signal(global, &settings, &place, args.basic_auth, &mut signals).await;
+        let trained = train(global, &settings, &place, args.basic_auth, &mut signals).await;
         let left = tokio::select! {
             left = place.leave() => left,
             () = signals.next() => bail!("interrupted before everything had ended"),
@@ -94,25 +94,46 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
     })
 }
 
-/// [`train`]; the first signal asks the workers to stop, the second waits for nobody.
-async fn train_until_signal(
+/// Invokes setup and follows the run: its figures, and the seconds that took. The first signal asks the
+/// workers to stop, the second waits for nobody.
+async fn train(
     global: &Global,
     settings: &Settings,
     place: &Place,
     basic_auth: Option<PathBuf>,
     signals: &mut EndSignals,
 ) -> Result<(Report, f64)> {
+    let running = place.running();
+    let gateway = client(&running.gateway, basic_auth.as_deref())?;
+    let store = Arc::new(RedisStore::open(&running.store_url)?);
+    let invoked = Instant::now();
+    let name = tokio::select! {
+        name = setup(&gateway, settings) => name?,
+        () = signals.next() => bail!("interrupted"),
+    };
+    let audience = audience(global, settings);
     let interrupted = Arc::new(AtomicBool::new(false));
-    let training = train(global, settings, place, basic_auth, interrupted.clone());
-    tokio::pin!(training);
+    let flag = interrupted.clone();
+    let mut following = spawn_blocking(move || {
+        let run = Run::open(store, &name)?;
+        let status = until_over(&run, audience, &flag)?;
+        Ok((Report::new(&run, &status), invoked.elapsed().as_secs_f64()))
+    });
     tokio::select! {
-        trained = &mut training => return trained,
+        trained = &mut following => return trained?,
         () = signals.next() => interrupted.store(true, Ordering::Relaxed),
     }
     tokio::select! {
-        trained = training => trained,
+        trained = following => trained?,
         () = signals.next() => bail!("interrupted"),
     }
+}
+
+fn audience(global: &Global, settings: &Settings) -> Audience {
+    if global.json {
+        return Audience::Program;
+    }
+    Audience::Person(Box::new(Progress::new(settings.epochs as f64, settings.target_accuracy)))
 }
 
 fn settings(args: &SettingsArgs) -> Result<Settings> {
@@ -128,11 +149,14 @@ fn settings(args: &SettingsArgs) -> Result<Settings> {
 
 /// Where the run takes place.
 enum Place {
-    /// On a platform that was there already.
-    Found(Running),
+    /// On a platform that was there already; one of this machine goes on while it is used.
+    Found { running: Running, _in_use: Option<InUse> },
     /// On one that is started for the run.
-    Own(Box<Platform>),
+    Own(Box<Platform>, StateDir),
 }
+
+/// Another command may be starting or stopping a platform right now.
+const POLL: Duration = Duration::from_millis(20);
 
 impl Place {
     async fn find(
@@ -142,64 +166,45 @@ impl Place {
         basic_auth: Option<PathBuf>,
     ) -> Result<Self> {
         let given = |variable| settings.is_given(variable);
+        let store_url = settings.store_url.as_str().to_owned();
         if given("gateway_hostname") {
-            let (gateway, store_url) = (settings.gateway.clone(), settings.store_url.as_str().to_owned());
-            return Ok(Self::Found(Running { pid: std::process::id(), gateway, store_url }));
-        }
-        if let Some(running) = running::find(state.path())? {
-            return Ok(Self::Found(running));
+            let running = Running { pid: std::process::id(), gateway: settings.gateway.clone(), store_url };
+            return Ok(Self::Found { running, _in_use: None });
         }
         let options = Options {
             listen: ([127, 0, 0, 1], 0).into(),
             basic_auth,
-            store_url: given("store_url").then(|| settings.store_url.as_str().to_owned()),
+            store_url: given("store_url").then_some(store_url),
         };
-        Ok(Self::Own(Box::new(Platform::start(state, stack, options).await?)))
+        loop {
+            if let Some((in_use, running)) = running::join(state.path())? {
+                return Ok(Self::Found { running, _in_use: Some(in_use) });
+            }
+            match Platform::start(state, stack, options.clone()).await {
+                Ok(platform) => return Ok(Self::Own(Box::new(platform), state.clone())),
+                Err(error) if error.is::<AlreadyRunning>() => tokio::time::sleep(POLL).await,
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     fn running(&self) -> &Running {
         match self {
-            Self::Found(running) => running,
-            Self::Own(platform) => platform.running(),
+            Self::Found { running, .. } => running,
+            Self::Own(platform, _) => platform.running(),
         }
     }
 
+    /// Stops what was started for the run, once no other command needs it.
     async fn leave(self) -> Result<()> {
         match self {
-            Self::Found(_) => Ok(()),
-            Self::Own(platform) => platform.stop().await,
+            Self::Found { .. } => Ok(()),
+            Self::Own(platform, state) => {
+                let _users = running::wait_for_users(state.path()).await?;
+                platform.stop().await
+            }
         }
     }
-}
-
-/// Invokes setup and follows the run. Returns its figures and the seconds that took.
-async fn train(
-    global: &Global,
-    settings: &Settings,
-    place: &Place,
-    basic_auth: Option<PathBuf>,
-    interrupted: Arc<AtomicBool>,
-) -> Result<(Report, f64)> {
-    let running = place.running();
-    let gateway = client(&running.gateway, basic_auth.as_deref())?;
-    let store = Arc::new(RedisStore::open(&running.store_url)?);
-    let invoked = Instant::now();
-    let name = setup(&gateway, settings).await?;
-    let mut audience = if global.json {
-        Audience::Program
-    } else {
-        Audience::Person(Box::new(Progress::new(settings.epochs as f64, settings.target_accuracy)))
-    };
-    spawn_blocking(move || {
-        let run = Run::open(store, &name)?;
-        let status = until_over(&run, &mut audience, &interrupted);
-        let wall_s = invoked.elapsed().as_secs_f64();
-        if let Audience::Person(progress) = audience {
-            progress.finish();
-        }
-        Ok((Report::new(&run, &status?), wall_s))
-    })
-    .await?
 }
 
 /// Calls the setup function; returns the new run's name.

@@ -23,6 +23,11 @@ pub(crate) struct Running {
     pub(crate) store_url: String,
 }
 
+/// Another process runs the platform of the state folder.
+#[derive(Debug, thiserror::Error)]
+#[error("a local platform runs already in {}; downpour down stops it", .0.display())]
+pub(crate) struct AlreadyRunning(PathBuf);
+
 /// The record's lock, held while the platform runs.
 pub(crate) struct Claim {
     file: File,
@@ -37,7 +42,7 @@ impl Claim {
     pub(crate) fn take(dir: &Path) -> Result<Self> {
         let (file, path) = open(dir)?;
         if !try_lock(&file, &path)? {
-            bail!("a local platform runs already in {}; downpour down stops it", dir.display());
+            return Err(AlreadyRunning(dir.to_owned()).into());
         }
         Ok(Self { file, path })
     }
@@ -65,7 +70,7 @@ pub(crate) fn find(dir: &Path) -> Result<Option<Running>> {
         return Ok(None);
     }
     let (file, path) = open(dir)?;
-    if try_lock(&file, &path)? {
+    if locked(file.try_lock_shared(), &path)? {
         return Ok(None);
     }
     let text = std::fs::read(&path).with_context(|| format!("can't read {}", path.display()))?;
@@ -91,15 +96,49 @@ pub(crate) fn stop(dir: &Path, limit: Duration) -> Result<Option<Running>> {
         if Instant::now() >= deadline {
             bail!("the local platform (process {}) did not end within {} s", running.pid, limit.as_secs());
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(POLL);
     }
     Ok(Some(running))
 }
 
+/// Says that a platform is in use by a command beside the one that runs it.
+pub(crate) struct InUse {
+    _users: File,
+}
+
+/// The platform that runs in the state folder `dir`, kept running as long as the answer lives. `None`
+/// also while it is being stopped.
+pub(crate) fn join(dir: &Path) -> Result<Option<(InUse, Running)>> {
+    if !dir.join(FILE).exists() {
+        return Ok(None);
+    }
+    let (users, path) = open_file(dir, USERS)?;
+    if !locked(users.try_lock_shared(), &path)? {
+        return Ok(None);
+    }
+    Ok(find(dir)?.map(|running| (InUse { _users: users }, running)))
+}
+
+/// Waits until no other command uses the platform of the state folder `dir`, and keeps others from
+/// beginning to as long as the answer lives.
+pub(crate) async fn wait_for_users(dir: &Path) -> Result<File> {
+    let (users, path) = open_file(dir, USERS)?;
+    while !locked(users.try_lock(), &path)? {
+        tokio::time::sleep(POLL).await;
+    }
+    Ok(users)
+}
+
 const FILE: &str = "running.json";
+const USERS: &str = "users.lock";
+const POLL: Duration = Duration::from_millis(20);
 
 fn open(dir: &Path) -> Result<(File, PathBuf)> {
-    let path = dir.join(FILE);
+    open_file(dir, FILE)
+}
+
+fn open_file(dir: &Path, name: &str) -> Result<(File, PathBuf)> {
+    let path = dir.join(name);
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -110,7 +149,11 @@ fn open(dir: &Path) -> Result<(File, PathBuf)> {
 }
 
 fn try_lock(file: &File, path: &Path) -> Result<bool> {
-    match file.try_lock() {
+    locked(file.try_lock(), path)
+}
+
+fn locked(attempt: Result<(), TryLockError>, path: &Path) -> Result<bool> {
+    match attempt {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(error)) => {
@@ -138,6 +181,22 @@ mod tests {
         drop(claim);
         assert_eq!(find(dir.path()).unwrap(), None);
         assert_eq!(stop(dir.path(), Duration::ZERO).unwrap(), None);
+    }
+
+    #[test]
+    fn a_platform_that_is_used_is_not_stopped_under_its_users() {
+        let dir = TempDir::new().unwrap();
+        assert!(join(dir.path()).unwrap().is_none());
+        let mut claim = Claim::take(dir.path()).unwrap();
+        let running = Running { pid: 1, gateway: "http://g".to_owned(), store_url: "redis://r".to_owned() };
+        claim.announce(&running).unwrap();
+        let (in_use, found) = join(dir.path()).unwrap().unwrap();
+        assert_eq!(found, running);
+        let (users, path) = open_file(dir.path(), USERS).unwrap();
+        assert!(!locked(users.try_lock(), &path).unwrap());
+        drop(in_use);
+        assert!(locked(users.try_lock(), &path).unwrap());
+        assert!(join(dir.path()).unwrap().is_none());
     }
 
     #[test]
