@@ -3,6 +3,8 @@
 //! An unchanged `faas-cli` deploys, invokes, scales and removes functions through [`Gateway`]; an image name maps to
 //! a binary in a folder, and a replica is a process of it on loopback. The gateway knows nothing of what functions do.
 //!
+//! What needs containers is kept and shown, but has no effect: limits and requests, constraints, a read-only root.
+//!
 //! # Layout
 //! - `routes`: the REST API, one file a resource
 //! - `supervisor`: functions and their replicas
@@ -72,7 +74,7 @@ pub struct Gateway {
     address: SocketAddr,
     shared: Shared,
     /// Locked while the gateway lives: one gateway a folder.
-    _lock: File,
+    lock: File,
 }
 
 impl Gateway {
@@ -103,7 +105,7 @@ impl Gateway {
         queue::resume(&shared)?;
         serve(listener, &shared);
         tracing::info!(%address, "gateway listening");
-        Ok(Self { address, shared, _lock: lock })
+        Ok(Self { address, shared, lock })
     }
 
     /// Where it listens.
@@ -138,6 +140,8 @@ impl Drop for Gateway {
         self.shared.context.tasks.kill();
         self.shared.context.groups.kill_all();
         let _ = fs::remove_dir_all(&self.shared.context.replicas);
+        // Not left to the closing of the file: a process that is just being started holds a copy of it for a moment.
+        let _ = self.lock.unlock();
     }
 }
 

@@ -66,9 +66,12 @@ async fn a_function_that_dies_at_once_is_started_again_until_it_lives() {
     let crash_while = platform.path("crash");
     std::fs::write(&crash_while, "").unwrap();
     platform.deploy_unready("fn", json!({"envVars": {"crash_while": crash_while}})).await;
+    // Each start has a folder of its own name.
+    let mut starts = BTreeSet::new();
     eventually(async || {
-        let lines = platform.text("/system/functions").await;
-        lines.contains("\"availableReplicas\":0").then_some(())
+        let folders = std::fs::read_dir(platform.path("state/replicas")).unwrap();
+        starts.extend(folders.flatten().map(|folder| folder.file_name()));
+        (starts.len() >= 3).then_some(())
     })
     .await;
     std::fs::remove_file(&crash_while).unwrap();
@@ -85,7 +88,7 @@ async fn an_update_rolls_and_ends_calls_in_flight() {
     assert_eq!(platform.text("/function/fn/pod").await, old, "an unchanged function keeps its replicas");
 
     let slow = tokio::spawn(platform.request(Method::GET, "/function/fn/slow?ms=1500").send());
-    eventually(async || Some(()).filter(|()| !slow.is_finished())).await;
+    platform.until("fn", |status| status.invocation_count == 3.0).await;
     let next = deployment("fn", json!({"envVars": {"version": "2"}}));
     assert_eq!(platform.send(Method::PUT, "/system/functions", &next).await.status(), 202);
     eventually(async || {
@@ -126,9 +129,10 @@ async fn deployments_and_their_scale_survive_a_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn shutdown_leaves_nothing_behind_and_kills_what_does_not_end() {
     let platform = Platform::start_with(|config| config.grace_period = std::time::Duration::from_millis(200));
-    platform.deploy("good", json!({"labels": {"com.openfaas.scale.min": "2"}})).await;
+    let patient = json!({"labels": {"com.openfaas.scale.min": "2"}, "envVars": {"write_timeout": "30s"}});
+    platform.deploy("good", patient).await;
     platform.deploy("deaf", json!({"envVars": {"ignore_sigterm": "true"}})).await;
-    let slow = tokio::spawn(platform.request(Method::GET, "/function/good/slow?ms=100").send());
+    let slow = tokio::spawn(platform.request(Method::GET, "/function/good/slow?ms=600").send());
     eventually(async || (platform.status("good").await.invocation_count > 0.0).then_some(())).await;
     let folder = platform.shutdown().await;
     assert_eq!(slow.await.unwrap().unwrap().status(), 200, "a call in flight is answered");

@@ -1,5 +1,7 @@
 //! Asynchronous calls: kept, retried, answered by callback, and not lost with the gateway.
 
+#![allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+
 mod support;
 
 use std::sync::Arc;

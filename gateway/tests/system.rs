@@ -1,5 +1,7 @@
 //! The rest of `/system`: secrets, logs, authentication, and input that is refused.
 
+#![allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+
 mod support;
 
 use std::os::unix::fs::PermissionsExt;

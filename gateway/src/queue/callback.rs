@@ -57,29 +57,37 @@ pub(crate) fn parse_url(text: &str) -> Result<Uri, String> {
     }
 }
 
-/// Posts the outcome to the invocation's callback, if it has one.
-pub(super) async fn deliver(shared: &Shared, invocation: &Invocation, outcome: &Outcome) {
-    let Some(url) = &invocation.callback_url else { return };
+/// Posts the outcome to the invocation's callback, if it has one. Whether the invocation is done: it is not where the
+/// gateway shuts down before the callback got through.
+pub(super) async fn deliver(shared: &Shared, invocation: &Invocation, outcome: &Outcome) -> bool {
+    let Some(url) = &invocation.callback_url else { return true };
     let uri = match parse_url(&shared.context.surroundings.resolve(url)) {
         Ok(uri) => uri,
-        Err(error) => return tracing::error!(call_id = invocation.call_id, error, "no callback"),
+        Err(error) => {
+            tracing::error!(call_id = invocation.call_id, error, "no callback");
+            return true;
+        }
     };
     let mut wait = shared.queue.config.min_wait;
     for attempt in 1..=ATTEMPTS {
         let sent =
             tokio::time::timeout(TIMEOUT, shared.context.client.request(request(&uri, invocation, outcome)));
         let failure = match sent.await {
-            Ok(Ok(response)) if !response.status().is_server_error() => return,
+            Ok(Ok(response)) if !response.status().is_server_error() => return true,
             Ok(Ok(response)) => response.status().to_string(),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "no answer in time".to_owned(),
         };
         tracing::warn!(call_id = invocation.call_id, %uri, attempt, failure, "a callback failed");
         if attempt < ATTEMPTS {
-            tokio::time::sleep(wait).await;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = shared.context.tasks.draining() => return false,
+            }
             wait = wait.saturating_mul(2).min(shared.queue.config.max_wait);
         }
     }
+    true
 }
 
 fn request(uri: &Uri, invocation: &Invocation, outcome: &Outcome) -> Request<Body> {

@@ -1,6 +1,6 @@
 //! One queued invocation: called again and again until it is done or given up.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,22 +53,23 @@ pub(super) async fn dispatch(shared: Shared, path: PathBuf) {
         }
         let outcome = Outcome::read(answer, started.elapsed()).await;
         drop(permit);
-        callback::deliver(&shared, &invocation, &outcome).await;
-        shared.queue.done(&path);
+        if callback::deliver(&shared, &invocation, &outcome).await {
+            shared.queue.done(&path);
+        }
         return;
     }
 }
 
 /// Reads the invocation anew for each attempt, so that one that waits takes no memory.
-async fn load(shared: &Shared, path: &PathBuf) -> Option<(Invocation, Option<Arc<Function>>)> {
-    let file = path.clone();
+async fn load(shared: &Shared, path: &Path) -> Option<(Invocation, Option<Arc<Function>>)> {
+    let file = path.to_owned();
     match tokio::task::spawn_blocking(move || storage::read_json::<Invocation>(&file)).await.ok()? {
         Ok(invocation) => {
             let function = shared.supervisor.find(&invocation.function);
             Some((invocation, function))
         }
         Err(error) => {
-            let kept = shared.queue.spool.set_aside(path);
+            let kept = shared.queue.set_aside(path);
             tracing::error!(%error, ?kept, "a queued invocation cannot be read");
             None
         }

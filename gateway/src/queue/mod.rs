@@ -7,8 +7,7 @@ mod callback;
 mod dispatcher;
 mod spool;
 
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::config::QueueConfig;
@@ -30,6 +29,12 @@ pub(crate) struct Queue {
 impl Queue {
     pub(crate) fn open(state_dir: &Path, config: QueueConfig) -> Result<Self, StorageError> {
         Ok(Self { config, spool: Spool::open(state_dir)?, length: AtomicUsize::new(0) })
+    }
+
+    /// Gives up an invocation that cannot be read; its file is kept under another name.
+    fn set_aside(&self, path: &Path) -> Result<PathBuf, StorageError> {
+        self.length.fetch_sub(1, Ordering::Relaxed);
+        self.spool.set_aside(path)
     }
 
     /// Forgets an invocation that is done.

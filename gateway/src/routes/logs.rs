@@ -87,7 +87,7 @@ async fn follow(mut live: Receiver<Arc<LogMessage>>, selection: &Selection, send
             }
             Ok(_) => {}
             Err(RecvError::Lagged(lines)) => {
-                tracing::warn!(lines, "a follower of logs is too slow: lines left out")
+                tracing::warn!(lines, "a follower of logs is too slow: lines left out");
             }
             Err(RecvError::Closed) => return,
         }

@@ -65,8 +65,8 @@ impl<'a> Probe<'a> {
             return INTERVAL;
         }
         match self.since.elapsed().as_millis() {
-            ..100 => Duration::from_millis(2),
-            ..1000 => Duration::from_millis(10),
+            0..100 => Duration::from_millis(2),
+            100..1000 => Duration::from_millis(10),
             _ => Duration::from_millis(100),
         }
     }

@@ -24,6 +24,9 @@ use crate::error::StorageError;
 use crate::logs::FunctionLog;
 use crate::{images, storage};
 
+/// Within this time a call on loopback has reached its replica.
+const ARRIVAL: Duration = Duration::from_millis(250);
+
 /// Why a replica's process could not be started.
 #[derive(Debug, thiserror::Error)]
 enum StartError {
@@ -223,6 +226,7 @@ impl Replica {
             never = probe.run(self) => match never {},
             () = self.stop.cancelled() => {
                 let grace = context.surroundings.grace_period(deployment, context.grace_period);
+                self.calls_arrived().await;
                 group.signal(Signal::TERM);
                 match tokio::time::timeout(grace, child.wait()).await {
                     Ok(status) => status,
@@ -241,6 +245,15 @@ impl Replica {
             let _ = capture.await;
         }
         self.report(status);
+    }
+
+    /// A call handed out just before the replica was told to end must reach it before it closes its port; those that
+    /// have arrived it finishes by itself.
+    async fn calls_arrived(&self) {
+        let deadline = Instant::now() + ARRIVAL;
+        while self.in_flight() > 0 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     fn report(&self, status: io::Result<std::process::ExitStatus>) {

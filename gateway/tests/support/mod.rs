@@ -1,6 +1,8 @@
 //! A gateway in a folder of its own, with the test function as its image `echo`.
 
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may stop at the first surprise")]
+#![allow(clippy::needless_pass_by_value, reason = "so that tests can write json!({}) in place")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
