@@ -12,6 +12,8 @@ use crate::render::progress::{Accuracy, Progress, WorkerProgress};
 
 /// How long to wait for an event before looking at other things.
 const EVENT_WAIT: Duration = Duration::from_millis(100);
+/// The same, once a worker left: the others follow within milliseconds.
+const LAST_WAIT: Duration = Duration::from_millis(2);
 /// How often to look at the run's records although no worker left: one may have been killed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// A run on which nobody has worked for so long needs help. Leases expire and are taken over sooner.
@@ -41,13 +43,14 @@ fn follow(run: &Run, audience: &mut Audience, interrupted: &AtomicBool) -> Resul
     let mut cursor = "0".to_owned();
     let mut looked = Instant::now();
     let mut worked_on = Instant::now();
+    let mut left = false;
     loop {
         if interrupted.load(Ordering::Relaxed) {
             run.stop()?;
             bail!("interrupted: run {} was asked to stop", run.name());
         }
-        let mut left = false;
-        for (id, event) in run.events(&cursor, EVENT_WAIT)? {
+        let wait = if left { LAST_WAIT } else { EVENT_WAIT };
+        for (id, event) in run.events(&cursor, wait)? {
             left |= matches!(event, Event::Left { .. });
             audience.tell(&event)?;
             cursor = id;

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use openfaas::client::Client;
+use openfaas::names::ScaleRange;
 use openfaas::stack::Stack;
-use platform::settings::Settings;
+use platform::settings::{Settings, TrainType};
 use serde::{Deserialize, Serialize};
 use sgd_lib::downpour::Run;
 use sgd_lib::store::RedisStore;
@@ -51,8 +52,12 @@ Examples:
   downpour train --data-dir ./my-data --epochs 15 --lr-schedule cosine --json
   downpour train --gateway http://gateway.example:8080 --store-url redis://redis.example:6379";
 
-/// The functions that setup itself calls are in the stack; this one is called from here.
+/// Sets a run up and calls the train function for each worker.
 const SETUP: &str = "emnist-setup";
+/// Becomes a worker.
+const TRAIN: &str = "emnist-train";
+/// Does everything in one invocation (`train_type` 1).
+const SINGLE: &str = "emnist-single";
 
 /// What setup answers.
 #[derive(Deserialize)]
@@ -106,6 +111,9 @@ async fn train(
     let running = place.running();
     let gateway = client(&running.gateway, basic_auth.as_deref())?;
     let store = Arc::new(RedisStore::open(&running.store_url)?);
+    if place.is_local() {
+        scale(&gateway, settings).await?;
+    }
     let invoked = Instant::now();
     let name = tokio::select! {
         name = setup(&gateway, settings) => name?,
@@ -188,6 +196,11 @@ impl Place {
         }
     }
 
+    /// Whether its functions are processes on this machine.
+    fn is_local(&self) -> bool {
+        !matches!(self, Self::Found { _in_use: None, .. })
+    }
+
     fn running(&self) -> &Running {
         match self {
             Self::Found { running, .. } => running,
@@ -214,14 +227,27 @@ async fn setup(gateway: &Client, settings: &Settings) -> Result<String> {
     if let Some(body) = body.as_object_mut() {
         body.retain(|key, _| key != "gateway_hostname" && key != "store_url");
     }
-    let reply = gateway.invoke(SETUP, serde_json::to_vec(&body)?, Default::default()).await?;
+    let function = if settings.train_type == TrainType::SingleFunction { SINGLE } else { SETUP };
+    let reply = gateway.invoke(function, serde_json::to_vec(&body)?, Default::default()).await?;
     if !reply.is_success() {
-        bail!("{SETUP} answered {}: {}", reply.status, reply.first_line());
+        bail!("{function} answered {}: {}", reply.status, reply.first_line());
     }
     let answer: SetupAnswer = serde_json::from_slice(&reply.body).with_context(|| {
-        format!("{SETUP} answered {:?}; expected an object with \"run\"", reply.first_line())
+        format!("{function} answered {:?}; expected an object with \"run\"", reply.first_line())
     })?;
     Ok(answer.run)
+}
+
+/// A replica for each worker, as far as the function's label allows; in a cluster that is up to whoever
+/// runs it.
+async fn scale(gateway: &Client, settings: &Settings) -> Result<()> {
+    let Some(function) = gateway.get(TRAIN).await? else { return Ok(()) };
+    let most = ScaleRange::from_labels(&function.labels).map_or(1, |range| range.max);
+    let wanted = (settings.workers as u64).min(most);
+    if function.replicas < wanted {
+        gateway.scale(TRAIN, wanted).await?;
+    }
+    Ok(())
 }
 
 fn show(global: &Global, report: &Report, total_s: f64, wall_s: f64) -> Result<()> {

@@ -244,6 +244,7 @@ impl<'a> Worker<'a> {
         self.progress.at = Position { epoch: epoch + 1, minibatch: 0 };
         self.record.epochs = epoch + 1;
         self.flush()?;
+        self.write_record()?;
         if self.lease.worker == 0 && self.config.target_accuracy.is_none() {
             let evaluation = self.evaluator.sample(self.replica.base());
             self.tell_evaluation(evaluation, false)?;
@@ -303,6 +304,9 @@ impl<'a> Worker<'a> {
 
     fn write_record(&mut self) -> Result<(), WorkerError> {
         let key = self.run.worker(self.lease.worker);
+        self.record.minibatches = self.progress.minibatches;
+        self.record.samples = self.progress.samples;
+        self.record.pushes = self.progress.pushes;
         // A successor may have written meanwhile: then its record stands, which counts on from the log.
         match state::put(&*self.store, &key, &self.record, self.record_version, Some(RUN_TTL)) {
             Ok(version) => self.record_version = version,

@@ -54,9 +54,6 @@ impl Worker<'_> {
         self.tell(&Event::Left { worker: self.lease.worker, why })?;
         self.send(None, false)?;
         self.settle()?;
-        self.record.minibatches = self.progress.minibatches;
-        self.record.samples = self.progress.samples;
-        self.record.pushes = self.progress.pushes;
         self.write_record()?;
         if ending == Departure::Finished(StopReason::Requested) {
             self.finish_stopped_run()?;
