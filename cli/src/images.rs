@@ -42,15 +42,13 @@ const DECODER_LIMITS: Limits = Limits { bytes: 16 << 20 };
 /// The file can't be read, is damaged, or its images have another size.
 pub(crate) fn read(path: &Path, inputs: usize, transpose: Transpose) -> Result<Images> {
     let mut file = File::open(path).with_context(|| format!("can't open {}", path.display()))?;
-    let images = if is_png(&mut file) {
-        read_png(file, inputs)
-    } else {
-        read_images(path, transpose).map_err(anyhow::Error::from).and_then(|images| {
-            check_size(images.width, images.height, inputs)?;
-            Ok(images)
-        })
-    };
-    images.with_context(|| path.display().to_string())
+    let name = || path.display().to_string();
+    if is_png(&mut file) {
+        return read_png(file, inputs).with_context(name);
+    }
+    let images = read_images(path, transpose)?;
+    check_size(images.width, images.height, inputs).with_context(name)?;
+    Ok(images)
 }
 
 fn is_png(file: &mut File) -> bool {

@@ -44,7 +44,11 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result<()> {
         class_names: &classes::names(&config.data.name, config.architecture.outputs()),
         metadata: &metadata,
     };
-    let path = args.output.clone().unwrap_or_else(|| PathBuf::from(run.name()));
+    let mut path = args.output.clone().unwrap_or_else(|| PathBuf::from(run.name()));
+    // Who names the file that they want gets that one.
+    if path.extension().is_some_and(|extension| extension == "safetensors") {
+        path.set_extension("");
+    }
     let files = write(&path, &network)?;
     if global.json {
         return output::json(&files);

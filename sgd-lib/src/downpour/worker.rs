@@ -19,7 +19,7 @@ use crate::dataset::{EpochOrder, Split};
 use crate::network::{Backprop, Centring, DropoutKey, Minibatch};
 use crate::optimizer::Optimizer;
 use crate::state;
-use crate::store::{Lease, Position, Progress, RUN_TTL, RunKeys, Store, StoreError};
+use crate::store::{Cursors, Exchange, Lease, Position, Progress, RUN_TTL, RunKeys, Store, StoreError};
 
 /// How long a worker waits for setup to say how many workers there are.
 const START_PATIENCE: Duration = Duration::from_secs(15);
@@ -155,7 +155,7 @@ impl<'a> Worker<'a> {
         let (store, keys, config) = (run.store(), run.keys(), run.config());
         check_data(config, train, test)?;
         let clock = (store.now_ms()?, Instant::now());
-        let workers = wait_for_start(&**store, keys)?;
+        let workers = wait_for_start(&**store, keys, &lease)?;
         let rows = config.architecture.rows();
         let folded = Folded::load(&**store, keys, &rows)?;
         let progress = folded.vector.get(&lease.worker).map(|mark| mark.progress).unwrap_or_default();
@@ -344,12 +344,13 @@ fn check_data(config: &RunConfig, train: Split<'_>, test: Split<'_>) -> Result<(
 }
 
 /// Setup fixes the number of workers when every one has its place, or is given up. Should setup have
-/// died, the workers that are there go on by themselves.
-fn wait_for_start(store: &dyn Store, run: &RunKeys) -> Result<u32, StoreError> {
+/// died, the workers that are there go on by themselves. The lease is kept meanwhile.
+fn wait_for_start(store: &dyn Store, run: &RunKeys, lease: &Lease) -> Result<u32, StoreError> {
     let deadline = Instant::now() + START_PATIENCE;
     let mut pause = Duration::from_micros(500);
     loop {
-        let control = store.control(run)?;
+        let look = Exchange { lease: Some(lease), cursors: Some(&Cursors::new()), ..Exchange::default() };
+        let control = store.exchange(run, &look)?.control;
         match control.workers {
             Some(workers) => return Ok(workers),
             None if control.stop.is_some() => return Ok(1),
