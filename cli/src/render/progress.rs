@@ -113,9 +113,11 @@ impl Bars {
         if !self.workers.contains_key(&news.worker) {
             // In the order of their numbers, above the accuracy.
             let position = self.workers.range(..news.worker).count();
-            let bar = ProgressBar::new(units(epochs)).with_style(style("{prefix} [{bar:30}] {msg}"));
+            // Inserted first: a bar of its own would draw itself, and leave that line behind.
+            let bar = self.multi.insert(position, ProgressBar::new(units(epochs)));
+            bar.set_style(style("{prefix} [{bar:30}] {msg}"));
             bar.set_prefix(format!("worker {:>2}", news.worker));
-            self.workers.insert(news.worker, self.multi.insert(position, bar));
+            self.workers.insert(news.worker, bar);
         }
         if let Some(bar) = self.workers.get(&news.worker) {
             bar.set_position(units(news.epoch));
@@ -126,7 +128,11 @@ impl Bars {
     fn accuracy(&mut self, text: String) {
         let multi = &self.multi;
         self.accuracy
-            .get_or_insert_with(|| multi.add(ProgressBar::new(0).with_style(style("{msg}"))))
+            .get_or_insert_with(|| {
+                let bar = multi.add(ProgressBar::new(0));
+                bar.set_style(style("{msg}"));
+                bar
+            })
             .set_message(text);
     }
 }
