@@ -54,3 +54,38 @@ pub fn run_config(settings: &Settings, data: &Dataset) -> Result<RunConfig, Arch
 fn narrow(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use sgd_lib::dataset::{Transpose, find};
+
+    use super::*;
+
+    fn data() -> Dataset {
+        let folder = Path::new("/usr/share/datasets/fashion-mnist");
+        let source = find(folder, None).expect("apt-get install dataset-fashion-mnist");
+        let cache = std::env::temp_dir().join("downpour-test-cache");
+        Dataset::prepare(&source, &cache, Transpose::Auto).unwrap()
+    }
+
+    /// The library's defaults and the table's are the same.
+    #[test]
+    fn settings_left_alone_are_the_librarys_defaults() {
+        let data = data();
+        let ours = run_config(&Settings::default(), &data).unwrap();
+        assert_eq!(ours, RunConfig::for_data(&data).unwrap());
+        assert_eq!(ours.validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_single_function_is_one_worker() {
+        let data = data();
+        let settings =
+            Settings::default().overridden_by_json(br#"{"train_type": 1, "number_of_workers": 4}"#);
+        let config = run_config(&settings.unwrap(), &data).unwrap();
+        assert_eq!((config.workers, config.train_type), (1, 1));
+        assert!((config.learning_rate - 0.5).abs() < 1e-6);
+    }
+}

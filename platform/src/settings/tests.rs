@@ -42,14 +42,14 @@ fn environment_then_body_then_flag() {
         variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
     })
     .unwrap();
-    assert_eq!((settings.learning_rate, settings.batch_size, settings.n_push), (0.25, 64, 10));
+    assert_eq!((settings.learning_rate, settings.batch_size, settings.n_push), (Some(0.25), 64, 10));
     let settings =
         settings.overridden_by_json(br#"{"alpha": 1e-1, "seed": "7", "hidden_size": [256, 128]}"#).unwrap();
-    assert_eq!((settings.learning_rate, settings.seed, settings.batch_size), (0.1, 7, 64));
+    assert_eq!((settings.learning_rate, settings.seed, settings.batch_size), (Some(0.1), 7, 64));
     assert_eq!(settings.hidden, [256, 128]);
     let settings = settings.overridden_by_flag("--learning-rate", "0.3").unwrap();
     let settings = settings.overridden_by_flag("epochs", "55").unwrap();
-    assert_eq!(settings.learning_rate, 0.3);
+    assert_eq!(settings.learning_rate, Some(0.3));
     // What is given is sent even where it is the default: the other side's environment may differ.
     let sent = settings.to_json();
     assert_eq!(sent["iterations"], "55");
@@ -251,6 +251,6 @@ proptest! {
     fn numbers_in_range_are_kept(alpha in 1e-30f32..1e30, seed in any::<u64>(), accuracy in 1e-9f64..=1.0) {
         let sent = json!({"alpha": alpha.to_string(), "seed": seed, "target_accuracy": accuracy.to_string()}).to_string();
         let settings = body(&sent).unwrap();
-        prop_assert_eq!((settings.learning_rate, settings.seed, settings.target_accuracy), (alpha, seed, Some(accuracy)));
+        prop_assert_eq!((settings.learning_rate, settings.seed, settings.target_accuracy), (Some(alpha), seed, Some(accuracy)));
     }
 }
