@@ -47,19 +47,23 @@ pub use processes::Process;
 pub use stack::stack_with;
 
 /// So long everything may take that is awaited: far more than it ever does.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Waits until `probe` finds what it looks for.
 ///
 /// # Panics
-/// It finds nothing within two minutes.
-pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+/// It finds nothing within a minute.
+pub fn eventually<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
+    within_limit(probe).unwrap_or_else(|| panic!("not within {} s: {what}", LIMIT.as_secs()))
+}
+
+fn within_limit<T>(mut probe: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + LIMIT;
     loop {
-        if let Some(found) = probe() {
+        let found = probe();
+        if found.is_some() || Instant::now() > deadline {
             return found;
         }
-        assert!(Instant::now() < deadline, "not within {} s: {what}", LIMIT.as_secs());
         std::thread::sleep(Duration::from_millis(5));
     }
 }

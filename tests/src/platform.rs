@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::background::Background;
 use crate::place::{Finished, Place};
 use crate::processes::Process;
-use crate::{eventually, redis_keys};
+use crate::{eventually, redis_keys, within_limit};
 
 /// A local platform that is ready.
 #[derive(Debug)]
@@ -137,8 +137,10 @@ impl Platform {
 
     /// Waits until a run is over.
     pub fn await_end(&self, run: &Run) -> RunStatus {
-        eventually(&format!("the end of run {}", run.name()), || {
-            Some(run.status().expect("a status")).filter(RunStatus::is_over)
+        let status = || run.status().expect("a status");
+        within_limit(|| Some(status()).filter(RunStatus::is_over)).unwrap_or_else(|| {
+            let logs = self.logs("emnist-train");
+            panic!("run {} does not end: {:#?}\n{logs}", run.name(), status())
         })
     }
 
