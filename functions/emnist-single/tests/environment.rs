@@ -1,5 +1,4 @@
 //! What the function says of an environment that can't be.
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::process::Command;
 

@@ -50,6 +50,13 @@ fn a_run_that_is_stopped_keeps_what_was_pushed_and_can_be_deleted() {
     assert_eq!(place.json(&["runs"]), json!([]));
 }
 
+/// Whether a key is of those that stay after a run.
+fn is_record(key: &str) -> bool {
+    ["config", "control", "events", "model", "worker"]
+        .iter()
+        .any(|record| key.contains(&format!("}}:{record}")))
+}
+
 #[test]
 fn a_run_that_is_deleted_leaves_no_key() {
     let (platform, data) = (Platform::new(), Data::find());
@@ -59,6 +66,10 @@ fn a_run_that_is_deleted_leaves_no_key() {
         platform.await_end(run);
     }
     let keys = |run: &str| platform.keys(&format!("*{run}*"));
+    for run in [&deleted, &kept] {
+        // The last replica to leave deletes what only training needs.
+        eventually("the log is deleted", || keys(run.name()).iter().all(|key| is_record(key)).then_some(()));
+    }
     assert!(!keys(deleted.name()).is_empty());
     let others = keys(kept.name());
     platform.place.downpour(&["delete", deleted.name()]).succeeded();
