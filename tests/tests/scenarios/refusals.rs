@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use scenarios::{Data, Place, Platform};
+use scenarios::{Data, Place, Platform, stack_with};
 use serde_json::json;
 
 /// A copy of the data set with one file cut to `bytes`.
@@ -71,8 +71,11 @@ fn a_request_that_can_not_be_is_refused_with_a_line_that_names_it_and_leaves_not
 
 #[test]
 fn a_body_that_is_too_large_is_refused() {
-    let platform = Platform::new();
-    let answer = platform.call("emnist-setup", &vec![b' '; 17 << 20], None);
+    // Small enough to be sent before the refusal closes the connection.
+    let limit = "exec_timeout: 55s";
+    let stack = stack_with(&[(limit, &format!("{limit}\n      max_body_bytes: \"1024\""))]);
+    let platform = Platform::start(Place::new(), &stack);
+    let answer = platform.call("emnist-setup", &[b' '; 2000], None);
     assert_eq!(answer.status, 413, "{}", answer.text);
     assert_eq!(platform.keys("*"), [""; 0]);
 }
