@@ -150,7 +150,7 @@ impl Finished {
         self.stdout
     }
 
-    /// The one line that a command said which must have failed with `code`.
+    /// What a command said that must have failed with `code`.
     pub fn failed(self, code: i32) -> String {
         assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
         self.stderr
