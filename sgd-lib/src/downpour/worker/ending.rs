@@ -40,12 +40,19 @@ impl Worker<'_> {
 
     /// The last push, the record, and the lease back.
     pub(super) fn leave(mut self) -> Result<Departure, WorkerError> {
+        match self.ending {
+            Some(Departure::Replaced) => {}
+            _ if self.since_push > 0 => self.flush()?,
+            // The run may have been stopped meanwhile: then nobody takes the shard over.
+            Some(Departure::HandedOver) => {
+                self.send(None, true)?;
+                self.settle()?;
+            }
+            _ => {}
+        }
         let ending = self.ending.clone().unwrap_or(Departure::HandedOver);
         if ending == Departure::Replaced {
             return Ok(ending);
-        }
-        if self.since_push > 0 {
-            self.flush()?;
         }
         let why = match &ending {
             Departure::Finished(reason) => reason.to_string(),

@@ -93,7 +93,9 @@ impl Worker<'_> {
         if let Some(control) = reply.control.take() {
             self.count_fetch(&reply);
             self.all_done = reply.all_done;
-            if let (Some(reason), None) = (control.stop, &self.ending) {
+            // Nobody takes over from a worker of a run that is stopped: it ends there, too.
+            let goes_on = matches!(self.ending, None | Some(Departure::HandedOver));
+            if let Some(reason) = control.stop.filter(|_| goes_on) {
                 self.ending = Some(Departure::Finished(reason.parse().unwrap_or(StopReason::Requested)));
             }
         }

@@ -1,0 +1,14 @@
+//! Everything together, as people use it. One program, so that it is linked once and scenarios of different
+//! files run side by side.
+//!
+//! Nothing here is said about how long things take: that is for benchmarks.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may stop at the first surprise, too")]
+
+mod data_from_the_store;
+mod deaths;
+mod deliveries;
+mod endings;
+mod refusals;
+mod reproducible;
+mod size;
+mod whole_run;
