@@ -37,7 +37,10 @@ dist() {
     {
         cat "$template/function/Cargo.toml"
         echo
-        sed -e '1,2d' -e '/^members = /d' -e '/^default-members = /d' -e 's|path = "function/|path = "crates/|' "$template/Cargo.toml"
+        # All crates are members, so that the lock file has what any of them needs.
+        members=$(printf '"crates/%s", ' $crates)
+        sed -e '1,2d' -e "s|^members = .*|members = [${members%, }]|" -e '/^default-members = /d' \
+            -e 's|path = "function/|path = "crates/|' "$template/Cargo.toml"
     } >"$out/Cargo.toml"
     # Out of the function's folder, which is a build context; faas-cli keeps build/ out of Git.
     mkdir "$out/.cargo"
