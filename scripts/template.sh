@@ -38,6 +38,7 @@ dist() {
         cat "$template/function/Cargo.toml"
         echo
         # All crates are members, so that the lock file has what any of them needs.
+        # shellcheck disable=SC2086 # one word per crate
         members=$(printf '"crates/%s", ' $crates)
         sed -e '1,2d' -e "s|^members = .*|members = [${members%, }]|" -e '/^default-members = /d' \
             -e 's|path = "function/|path = "crates/|' "$template/Cargo.toml"
@@ -45,8 +46,10 @@ dist() {
     # Out of the function's folder, which is a build context; faas-cli keeps build/ out of Git.
     mkdir "$out/.cargo"
     printf '[build]\ntarget-dir = "../build/target"\n' >"$out/.cargo/config.toml"
-    # Drops from the lock file what the function does not need.
-    (cd "$out" && cargo metadata --format-version 1 >/dev/null)
+    # Drops from the lock file what the crates don't need; looks only at this machine's dependencies, which
+    # are at hand.
+    host=$(rustc -vV | sed -n 's/^host: //p')
+    (cd "$out" && cargo metadata --format-version 1 --filter-platform "$host" >/dev/null)
 }
 
 case "${1-} ${2-}" in
