@@ -2,7 +2,7 @@
 
 use sgd_lib::codec;
 use sgd_lib::dataset::Dataset;
-use sgd_lib::downpour::{DataRef, RunConfig};
+use sgd_lib::downpour::{DataRef, RunConfig, learning_rate};
 use sgd_lib::network::{Architecture, ArchitectureError};
 
 use crate::settings::{Codec, DatasetSource, Settings, TrainType};
@@ -32,7 +32,9 @@ pub fn run_config(settings: &Settings, data: &Dataset) -> Result<RunConfig, Arch
         batch_size: narrow(settings.batch_size),
         n_fetch: narrow(settings.n_fetch),
         n_push: narrow(settings.n_push),
-        learning_rate: settings.learning_rate,
+        learning_rate: settings
+            .learning_rate
+            .unwrap_or_else(|| learning_rate(settings.optimizer, settings.combine, workers)),
         schedule: settings.schedule,
         epochs: narrow(settings.epochs),
         target_accuracy: settings.target_accuracy,

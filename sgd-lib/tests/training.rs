@@ -1,53 +1,255 @@
-//! Every optimizer learns to tell a few simple classes apart.
+//! Training on real data, in this process: what comes out is right, and comes out again.
 
-use sgd_lib::dataset::Split;
-use sgd_lib::network::{Architecture, Backprop, DropoutKey, Minibatch, Predictor};
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests may stop at the first surprise"
+)]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sgd_lib::codec::Codec;
+use sgd_lib::dataset::{Dataset, EpochOrder, Split};
+use sgd_lib::downpour::{
+    Combine, Departure, Folded, Identity, Run, RunConfig, StopReason, Surroundings, Worker,
+};
+use sgd_lib::network::{Backprop, Centring, DropoutKey, Minibatch, Predictor};
 use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
+use sgd_lib::store::{Claim, MemoryStore, Store};
 
-const PIXELS: usize = 36;
-const CLASSES: usize = 4;
+/// A place that asks for nothing, until it has been asked `patience` times whether to leave.
+struct Here {
+    patience: AtomicU64,
+}
 
-/// Images whose class is the nine pixels that are bright; all have some noise.
-fn blobs(count: usize) -> (Vec<u8>, Vec<u8>) {
-    let labels: Vec<u8> = (0..count).map(|index| (index % CLASSES) as u8).collect();
-    let pixel = |index: usize| {
-        let (sample, pixel) = (index / PIXELS, index % PIXELS);
-        let noise = (index.wrapping_mul(2_654_435_761) >> 7) as u8 % 100;
-        if pixel / 9 == sample % CLASSES { 100 + noise } else { noise.saturating_sub(50) }
-    };
-    ((0..count * PIXELS).map(pixel).collect(), labels)
+impl Here {
+    fn for_ever() -> Self {
+        Self { patience: AtomicU64::new(u64::MAX) }
+    }
+}
+
+impl Surroundings for Here {
+    fn must_leave(&self) -> bool {
+        self.patience.fetch_sub(1, Ordering::Relaxed) == 0
+    }
+
+    fn recruit(&self, worker: u32) {
+        panic!("nobody died, but a successor for worker {worker} is asked for");
+    }
+}
+
+/// A part of the training data: epochs on it take milliseconds.
+fn part(data: &Dataset) -> Split<'_> {
+    data.train().first(8000)
+}
+
+fn work(run: &Run, data: &Dataset, place: &str, here: &Here) -> Departure {
+    let claim = run.claim(place, None, Duration::from_secs(20)).unwrap();
+    let Claim::Granted { lease, resumed, .. } = claim else { panic!("no place: {claim:?}") };
+    let identity = Identity { node: "node".into(), pod: place.into() };
+    Worker::new(run, lease, resumed, &identity, part(data), data.test(), here).unwrap().train().unwrap()
+}
+
+fn train(store: Arc<dyn Store>, data: &Dataset, config: RunConfig) -> Run {
+    let run = Run::create(store, "run", config).unwrap();
+    let workers = run.config().workers;
+    run.store().fix_workers(run.keys(), workers).unwrap();
+    std::thread::scope(|scope| {
+        for worker in 0..workers {
+            let run = &run;
+            scope.spawn(move || work(run, data, &worker.to_string(), &Here::for_ever()));
+        }
+    });
+    run
 }
 
 #[test]
-fn every_optimizer_learns() {
-    const EPOCHS: u32 = 5;
-    let (images, labels) = blobs(400);
-    let split = Split { images: &images, labels: &labels, pixels: PIXELS };
-    // A multiplier prime to the count visits every sample once.
-    let order: Vec<u32> = (0..400).map(|index| index * 237 % 400).collect();
-    for (kind, rate) in
-        [(OptimizerKind::Sgd, 0.3), (OptimizerKind::Momentum, 0.03), (OptimizerKind::Adagrad, 0.03)]
-    {
-        for hidden in [&[][..], &[20], &[20, 12]] {
-            let architecture = Architecture::new(PIXELS, hidden, CLASSES).unwrap();
-            let mut parameters = architecture.initial_parameters(1);
-            let mut gradient = vec![0.0; parameters.len()];
-            let mut backprop = Backprop::new(&architecture, 32, 0.2);
-            let mut optimizer = kind.build(parameters.len());
-            let mut predictor = Predictor::new(&architecture);
-            let before = predictor.evaluate(&parameters, split);
-            for epoch in 0..EPOCHS {
-                let progress = f64::from(epoch) / f64::from(EPOCHS);
-                let rate = LearningRateSchedule::Linear.rate(rate, progress);
-                for (minibatch, samples) in (0..).zip(order.chunks(32)) {
-                    let key = DropoutKey { seed: 1, epoch, minibatch };
-                    backprop.gradient(&parameters, &Minibatch { split, samples }, key, &mut gradient);
-                    optimizer.step(rate, &gradient, &mut parameters);
-                }
-            }
-            let after = predictor.evaluate(&parameters, split);
-            assert!(after.loss() < 0.3 * before.loss(), "{kind}, {hidden:?}: {before:?} {after:?}");
-            assert!(after.accuracy() > 0.98, "{kind}, {hidden:?}: {after:?}");
+fn two_workers_learn_on_both_stores_and_every_sample_is_counted() {
+    let data = support::data();
+    for test in support::stores() {
+        let config = RunConfig { epochs: 3, ..support::config_for(&data, 2) };
+        let run = train(test.store.clone(), &data, config);
+        let status = run.status().unwrap();
+        assert!(status.is_over(), "{}", test.name);
+        let result = status.result.unwrap();
+        assert_eq!(result.samples, data.test().len());
+        assert!(result.accuracy() > 0.6, "{}: {}", test.name, result.accuracy());
+        let samples: u64 = status.workers.iter().map(|worker| worker.samples).sum();
+        assert_eq!(samples, 3 * 8000, "{}", test.name);
+        assert!(status.workers.iter().all(|worker| worker.pushes >= 12), "{}", test.name);
+        let model = run.model().unwrap().unwrap();
+        let again = Predictor::new(&run.config().architecture).evaluate(&model.parameters, data.test());
+        assert_eq!(again.correct, result.correct, "{}", test.name);
+        // At rest the log says the same as the model.
+        let folded = Folded::load(&*test.store, run.keys(), &run.config().architecture.rows()).unwrap();
+        assert_eq!(folded.parameters, model.parameters, "{}", test.name);
+    }
+}
+
+#[test]
+fn one_worker_with_the_same_seed_gives_the_same_bits() {
+    let data = support::data();
+    for (codec, target) in [(Codec::Int8, None), (Codec::F32, None), (Codec::Int8, Some(0.6))] {
+        let parameters = |seed| {
+            let config = RunConfig {
+                epochs: 4,
+                codec,
+                target_accuracy: target,
+                seed,
+                ..support::config_for(&data, 1)
+            };
+            let run = train(Arc::new(MemoryStore::new()), &data, config);
+            let bits =
+                run.model().unwrap().unwrap().parameters.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            (run.status().unwrap().control.stop, bits)
+        };
+        let first = parameters(1);
+        assert_eq!(first, parameters(1), "{codec}, target {target:?}");
+        assert_ne!(first.1, parameters(2).1, "{codec}, target {target:?}");
+        let reason = if target.is_some() { StopReason::Target } else { StopReason::Epochs };
+        assert_eq!(first.0.as_deref(), Some(reason.name()));
+    }
+}
+
+/// The loop without workers, pushes, or a store.
+fn plain_sgd(data: &Dataset, config: &RunConfig) -> Vec<f32> {
+    let network = &config.architecture;
+    let mut parameters = network.initial_parameters(config.seed);
+    let mut gradient = vec![0.0; parameters.len()];
+    let mut backprop = Backprop::new(network, config.batch_size as usize, config.dropout);
+    let mut centring = Centring::new(network, part(data));
+    let mut optimizer = config.optimizer.build(parameters.len());
+    let mut order = EpochOrder::new(part(data).len());
+    for epoch in 0..config.epochs {
+        order.shuffle(config.seed, epoch);
+        for minibatch in 0..order.minibatches(config.batch_size as usize) as u32 {
+            let samples = order.minibatch(minibatch as usize, config.batch_size as usize);
+            let key = DropoutKey { seed: config.seed, epoch, minibatch };
+            backprop.gradient(&parameters, &Minibatch { split: part(data), samples }, key, &mut gradient);
+            centring.apply(&mut gradient);
+            optimizer.step(config.learning_rate, &gradient, &mut parameters);
         }
     }
+    parameters
+}
+
+#[test]
+fn one_worker_is_plain_sgd() {
+    let data = support::data();
+    for combine in [Combine::Mean, Combine::Sum] {
+        let config = RunConfig {
+            schedule: LearningRateSchedule::Constant,
+            optimizer: OptimizerKind::Momentum,
+            learning_rate: 0.02,
+            combine,
+            epochs: 1,
+            ..support::config_for(&data, 1)
+        };
+        let wanted = plain_sgd(&data, &config);
+        let run = train(Arc::new(MemoryStore::new()), &data, config);
+        let found = run.model().unwrap().unwrap().parameters;
+        let furthest = found.iter().zip(&wanted).map(|(f, w)| (f - w).abs()).fold(0.0, f32::max);
+        // Pushing adds up θ − base, which rounds.
+        assert!(furthest < 1e-4, "{combine}: {furthest}");
+    }
+}
+
+#[test]
+fn a_worker_that_has_to_leave_loses_nothing() {
+    let data = support::data();
+    for test in support::stores() {
+        let config = RunConfig { epochs: 2, codec: Codec::Int8, ..support::config_for(&data, 1) };
+        let run = Run::create(test.store.clone(), "run", config).unwrap();
+        run.store().fix_workers(run.keys(), 1).unwrap();
+        for (life, patience) in [17, 100, 3].into_iter().enumerate() {
+            let here = Here { patience: AtomicU64::new(patience) };
+            assert_eq!(work(&run, &data, &life.to_string(), &here), Departure::HandedOver, "{}", test.name);
+        }
+        let last = work(&run, &data, "last", &Here::for_ever());
+        assert_eq!(last, Departure::Finished(StopReason::Epochs), "{}", test.name);
+        let status = run.status().unwrap();
+        assert_eq!(status.workers[0].samples, 2 * 8000, "{}: each sample once an epoch", test.name);
+        assert_eq!(status.workers[0].minibatches, 2 * 250, "{}", test.name);
+        assert_eq!(status.workers[0].handovers, 3, "{}", test.name);
+    }
+}
+
+#[test]
+fn the_log_stays_bounded() {
+    let test = support::redis();
+    let data = support::data();
+    let config = RunConfig {
+        epochs: 40,
+        n_push: 1,
+        n_fetch: 1,
+        batch_size: 64,
+        codec: Codec::F32,
+        ..support::config_for(&data, 2)
+    };
+    let run = train(test.store.clone(), &data, config);
+    let (version, _) = test.store.snapshot_vector(run.keys()).unwrap().unwrap();
+    assert!(version > 1, "10,000 pushes of 300 kB, and no snapshot was written");
+    let cursors = [(0, Default::default()), (1, Default::default())].into();
+    let fetch = sgd_lib::store::Exchange {
+        cursors: Some(&cursors),
+        entries_per_stream: 1_000_000,
+        ..Default::default()
+    };
+    let left = test.store.exchange(run.keys(), &fetch).unwrap();
+    let bytes: usize = left.entries.iter().flat_map(|(_, entries)| entries).map(|e| e.payload.len()).sum();
+    let size = 4 * run.config().architecture.parameter_count();
+    // The bound, and what was pushed while a snapshot was on its way.
+    assert!(bytes < 2 * 32 * size, "{bytes} bytes in the log, {size} a push");
+}
+
+#[test]
+fn a_run_that_is_over_takes_no_worker_and_can_be_tidied_and_deleted() {
+    let data = support::data();
+    for test in support::stores() {
+        let run = train(test.store.clone(), &data, support::config_for(&data, 1));
+        let claim = run.claim("late", None, Duration::from_secs(1)).unwrap();
+        assert!(matches!(claim, Claim::Over { .. }), "{}: {claim:?}", test.name);
+        let before = run.parameters().unwrap();
+        run.tidy().unwrap();
+        assert_eq!(run.parameters().unwrap(), before, "{}", test.name);
+        assert_eq!(test.store.runs().unwrap(), ["run"]);
+        run.delete().unwrap();
+        assert_eq!(test.store.runs().unwrap(), [""; 0], "{}", test.name);
+        assert!(Run::open(test.store.clone(), "run").is_err(), "{}", test.name);
+    }
+}
+
+#[test]
+fn data_of_another_shape_are_refused() {
+    let data = support::data();
+    let config = support::config(1);
+    let run = Run::create(Arc::new(MemoryStore::new()), "run", config).unwrap();
+    let Claim::Granted { lease, .. } = run.claim("p", None, Duration::from_secs(1)).unwrap() else {
+        panic!()
+    };
+    let identity = Identity { node: "n".into(), pod: "p".into() };
+    let here = Here::for_ever();
+    let error = Worker::new(&run, lease, false, &identity, data.train(), data.test(), &here).err().unwrap();
+    assert_eq!(error.to_string(), "the data have 784 pixels per image; the run wants 4");
+}
+
+#[test]
+fn training_that_diverges_says_so() {
+    let data = support::data();
+    let config = RunConfig { learning_rate: 1e30, ..support::config_for(&data, 1) };
+    let run = Run::create(Arc::new(MemoryStore::new()), "run", config).unwrap();
+    run.store().fix_workers(run.keys(), 1).unwrap();
+    let Claim::Granted { lease, .. } = run.claim("p", None, Duration::from_secs(1)).unwrap() else {
+        panic!()
+    };
+    let identity = Identity { node: "n".into(), pod: "p".into() };
+    let here = Here::for_ever();
+    let worker = Worker::new(&run, lease, false, &identity, part(&data), data.test(), &here).unwrap();
+    let error = worker.train().unwrap_err().to_string();
+    assert!(error.starts_with("training diverged: ") && error.ends_with("a lower alpha may help"), "{error}");
 }

@@ -146,6 +146,10 @@ fn audience(global: &Global, settings: &Settings) -> Audience {
 
 fn settings(args: &SettingsArgs) -> Result<Settings> {
     let mut settings = args.settings().map_err(|error| BadArguments(error.to_string()))?;
+    // stack.yml stops at 75 %, for experiments; somebody who asks for no target wants all epochs.
+    if !settings.is_given("target_accuracy") {
+        settings = settings.overridden_by_flag("target-accuracy", "none")?;
+    }
     // Functions have folders of their own.
     for folder in
         [&mut settings.data_dir, &mut settings.data_root, &mut settings.cache_dir].into_iter().flatten()

@@ -95,9 +95,10 @@ settings! {
         "minibatches between two fetches of the others' parameters";
     n_push: usize, "n_push", Some("n-push"), "10", UP_TO_A_MILLION,
         "minibatches between two pushes of a worker's own";
-    learning_rate: f32, "alpha", Some("learning-rate"), "0.5", Kind::Number(Excluded(0.0), Unbounded),
-        "learning rate, of the mean gradient of a minibatch";
-    schedule: LearningRateSchedule, "lr_schedule", Some("lr-schedule"), "constant",
+    learning_rate: Option<f32>, "alpha", Some("learning-rate"), "none",
+        Kind::Number(Excluded(0.0), Unbounded),
+        "learning rate, of the mean gradient of a minibatch; none is what suits optimizer and workers: 0.5 × √M for sgd, 0.05 × √M for the others";
+    schedule: LearningRateSchedule, "lr_schedule", Some("lr-schedule"), "linear",
         Kind::Choice(words::SCHEDULE),
         "how the learning rate changes over the epochs";
     epochs: usize, "iterations", Some("epochs"), "55", Kind::Integer { least: 1, most: 100_000 },

@@ -28,7 +28,7 @@ mod run;
 pub mod shipment;
 mod worker;
 
-pub use config::{Combine, ConfigError, DataRef, RunConfig};
+pub use config::{Combine, ConfigError, DataRef, RunConfig, learning_rate};
 pub use event::Event;
 pub use log::{Folded, LogError};
 pub use record::{Model, WorkerRecord};

@@ -16,7 +16,7 @@ use super::replica::Replica;
 use super::run::{Run, StopReason};
 use crate::codec::CodecError;
 use crate::dataset::{EpochOrder, Split};
-use crate::network::{Backprop, DropoutKey, Minibatch};
+use crate::network::{Backprop, Centring, DropoutKey, Minibatch};
 use crate::optimizer::Optimizer;
 use crate::state;
 use crate::store::{Lease, Position, Progress, RUN_TTL, RunKeys, Store, StoreError};
@@ -108,6 +108,7 @@ pub struct Worker<'a> {
     replica: Replica,
     link: Link,
     backprop: Backprop,
+    centring: Option<Centring>,
     optimizer: Box<dyn Optimizer>,
     evaluator: Evaluator<'a>,
     order: EpochOrder,
@@ -165,6 +166,7 @@ impl<'a> Worker<'a> {
             link,
             replica: Replica::new(folded.parameters, config.codec, &rows),
             backprop: Backprop::new(&config.architecture, config.batch_size as usize, config.dropout),
+            centring: config.optimizer.is_linear().then(|| Centring::new(&config.architecture, train)),
             optimizer: config.optimizer.build(parameters),
             evaluator: Evaluator::new(&config.architecture, test),
             order: EpochOrder::new(train.len()),
@@ -263,6 +265,9 @@ impl<'a> Worker<'a> {
         let key = DropoutKey { seed: self.config.seed, epoch, minibatch: index };
         let parameters = self.replica.parameters();
         self.loss_sum += self.backprop.gradient(parameters, &minibatch, key, &mut self.gradient);
+        if let Some(centring) = &mut self.centring {
+            centring.apply(&mut self.gradient);
+        }
         self.optimizer.step(rate, &self.gradient, parameters);
         let trained = samples.len() as u64;
         self.progress.at.minibatch += 1;

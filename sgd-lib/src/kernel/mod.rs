@@ -13,9 +13,11 @@
 //! | `dropout` | masks as a function of counters |
 //! | `activation` | tanh with dropout, and its slope |
 //! | `softmax` | softmax, cross-entropy and their gradient |
+//! | `centring` | a gradient as if the inputs were centred |
 //! | `update` | element-wise parameter updates |
 
 mod activation;
+mod centring;
 mod dropout;
 mod gemm;
 mod nonzeros;
@@ -25,6 +27,7 @@ mod softmax;
 mod update;
 
 pub(crate) use activation::{tanh, tanh_dropout};
+pub(crate) use centring::centre;
 pub(crate) use dropout::Mask;
 pub use gemm::{Matrix, MatrixMut, gemm};
 pub(crate) use nonzeros::{Nonzeros, multiply_nonzeros, nonzeros_gradient, scale};

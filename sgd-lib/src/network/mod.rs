@@ -11,10 +11,12 @@
 //! | `input` | a minibatch of images, as the first layer sees it |
 //! | `forward` | the pass that training and prediction share |
 //! | `backprop` | the gradient of a minibatch |
+//! | `centring` | that gradient as if the images were centred |
 //! | `predictor` | accuracy, loss and probabilities without dropout |
 
 mod architecture;
 mod backprop;
+mod centring;
 mod forward;
 mod init;
 mod input;
@@ -22,4 +24,5 @@ mod predictor;
 
 pub use architecture::{Architecture, ArchitectureError, Layer};
 pub use backprop::{Backprop, DropoutKey, Minibatch};
+pub use centring::Centring;
 pub use predictor::{Evaluation, Predictor};

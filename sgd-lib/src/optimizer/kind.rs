@@ -20,6 +20,16 @@ pub enum OptimizerKind {
 named!(OptimizerKind, "optimizer", Sgd = "sgd", Momentum = "momentum", Adagrad = "adagrad");
 
 impl OptimizerKind {
+    /// Whether its steps are linear in the gradients, so that it makes sense to give it a gradient in
+    /// other coordinates (see [`Centring`](crate::network::Centring)). Adagrad's scale of each coordinate
+    /// is not.
+    pub fn is_linear(self) -> bool {
+        match self {
+            Self::Sgd | Self::Momentum => true,
+            Self::Adagrad => false,
+        }
+    }
+
     /// The optimizer in its initial state, for this many parameters.
     pub fn build(self, parameter_count: usize) -> Box<dyn Optimizer> {
         match self {
