@@ -17,10 +17,10 @@ TRAIN_FLAGS := $(if $(DATA),--dataset '$(DATA)') $(if $(DATA_DIR),--data-dir '$(
                $(if $(WORKERS),--workers '$(WORKERS)') $(if $(TARGET),--target-accuracy '$(TARGET)') $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint fmt build deps
+.PHONY: help train test lint fmt build template template-dist deps
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make train takes DATA=NAME DATA_DIR=FOLDER WORKERS=N TARGET=ACCURACY ARGS='FURTHER FLAGS'"
 
@@ -41,6 +41,14 @@ fmt: ## Format the code
 
 build: ## Build everything
 	$(CARGO) build --release --locked --workspace
+
+template: ## Derive the template's manifest from Cargo.toml
+	scripts/template.sh manifest > template/rust-sgd/Cargo.toml
+
+template-dist: ## Write a template for other repositories into dist/
+	@rm -rf dist/template/rust-sgd
+	@scripts/template.sh dist dist
+	@echo "dist/template/rust-sgd: commit template/ to a Git repository for faas-cli template pull URL"
 
 deps: ## Install what is missing on Debian and Ubuntu, or say what to install
 	@scripts/install-deps.sh compiler redis fashion-mnist

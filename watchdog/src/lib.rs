@@ -28,8 +28,10 @@
 //! - serving, from outside to inside: `run` (process), `server` (life cycle), `listener`, `connection`,
 //!   `service` (routes), `body`, `function` (the handler, behind a panic barrier)
 //! - at the side: `metrics`, `observation` (log line and metrics of a call), `logging`, `lock_file`,
-//!   `signals`, `call_id`
+//!   `signals`, `call_id`, `allocator`
 
+#[cfg(target_env = "musl")]
+mod allocator;
 mod body;
 mod call;
 mod call_id;
