@@ -6,9 +6,9 @@
     reason = "helpers of tests may stop at the first surprise, too"
 )]
 
-#[path = "template/context.rs"]
+#[path = "rust_sgd/context.rs"]
 mod context;
-#[path = "template/served.rs"]
+#[path = "rust_sgd/served.rs"]
 mod served;
 
 use std::fs;

@@ -230,8 +230,6 @@ async fn setup(gateway: &Client, settings: &Settings) -> Result<String> {
     // These say how this command reaches the platform; functions know that themselves.
     if let Some(body) = body.as_object_mut() {
         body.retain(|key, _| key != "gateway_hostname" && key != "store_url");
-        // The stack's target is for those who call functions by hand; here none is given unless by the flag.
-        body.entry("target_accuracy").or_insert_with(|| "none".into());
     }
     let function = if settings.train_type == TrainType::SingleFunction { SINGLE } else { SETUP };
     let reply = gateway.invoke(function, serde_json::to_vec(&body)?, Default::default()).await?;

@@ -9,7 +9,7 @@ use crate::downpour::record::Model;
 use crate::downpour::run::StopReason;
 
 /// Whoever makes the model has this long before another tries.
-const FINISH_LOCK: Duration = Duration::from_secs(60);
+const FINISH_LOCK: Duration = Duration::from_secs(10);
 /// How long the maker of a stopped run's model waits for the others' last pushes.
 const LAST_PUSHES: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
