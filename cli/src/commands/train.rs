@@ -59,10 +59,31 @@ const TRAIN: &str = "emnist-train";
 /// Does everything in one invocation (`train_type` 1).
 const SINGLE: &str = "emnist-single";
 
-/// What setup answers.
-#[derive(Deserialize)]
+/// What setup answers; `--json` passes it on.
+#[derive(Deserialize, Serialize)]
 struct SetupAnswer {
     run: String,
+    dataset: String,
+    /// Those that found a place.
+    workers: u32,
+    /// Those that found none, and why.
+    #[serde(default)]
+    left_out: Vec<LeftOut>,
+}
+
+/// A call to the train function that found no place.
+#[derive(Deserialize, Serialize)]
+struct LeftOut {
+    place: String,
+    why: String,
+}
+
+/// The first line that `--json` prints.
+#[derive(Serialize)]
+struct SetUp<'a> {
+    event: &'static str,
+    #[serde(flatten)]
+    answer: &'a SetupAnswer,
 }
 
 /// The last line that `--json` prints.
@@ -115,10 +136,12 @@ async fn train(
         scale(&gateway, settings).await?;
     }
     let invoked = Instant::now();
-    let name = tokio::select! {
-        name = setup(&gateway, settings) => name?,
+    let answer = tokio::select! {
+        answer = setup(&gateway, settings) => answer?,
         () = signals.next() => bail!("interrupted"),
     };
+    announce(global, &answer)?;
+    let name = answer.run;
     let audience = audience(global, settings);
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
@@ -224,8 +247,20 @@ impl Place {
     }
 }
 
-/// Calls the setup function; returns the new run's name.
-async fn setup(gateway: &Client, settings: &Settings) -> Result<String> {
+/// Says which run it is, and which workers it has to do without.
+fn announce(global: &Global, answer: &SetupAnswer) -> Result<()> {
+    if global.json {
+        return output::json(&SetUp { event: "setup", answer });
+    }
+    eprintln!("run {}: {} workers on {}", answer.run, answer.workers, answer.dataset);
+    for left_out in &answer.left_out {
+        eprintln!("no place for {}: {}", left_out.place, left_out.why);
+    }
+    Ok(())
+}
+
+/// Calls the setup function.
+async fn setup(gateway: &Client, settings: &Settings) -> Result<SetupAnswer> {
     let mut body = settings.to_json();
     // These say how this command reaches the platform; functions know that themselves.
     if let Some(body) = body.as_object_mut() {
@@ -236,10 +271,9 @@ async fn setup(gateway: &Client, settings: &Settings) -> Result<String> {
     if !reply.is_success() {
         bail!("{function} answered {}: {}", reply.status, reply.first_line());
     }
-    let answer: SetupAnswer = serde_json::from_slice(&reply.body).with_context(|| {
-        format!("{function} answered {:?}; expected an object with \"run\"", reply.first_line())
-    })?;
-    Ok(answer.run)
+    serde_json::from_slice(&reply.body).with_context(|| {
+        format!("{function} answered {:?}; expected an object with run, dataset, workers", reply.first_line())
+    })
 }
 
 /// A replica for each worker, as far as the function's label allows; in a cluster that is up to whoever

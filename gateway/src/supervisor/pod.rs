@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
 
 /// Kubernetes' alphabet for generated names: no vowels, so no words.
 const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -24,11 +25,20 @@ fn letters(mut number: u64, count: usize) -> String {
     text
 }
 
+/// Where ports are tried first: below those that the kernel hands to outgoing connections (from 32,768 on
+/// Linux), one of which might take a port between its choice here and the replica's start.
+const QUIET_PORTS: Range<u16> = 16_384..32_768;
+
 /// Two free loopback ports. Another process may take one before the replica does; it is then started anew.
 pub(crate) fn free_ports() -> io::Result<(u16, u16)> {
-    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     let (first, second) = (bind()?, bind()?);
     Ok((first.local_addr()?.port(), second.local_addr()?.port()))
+}
+
+fn bind() -> io::Result<TcpListener> {
+    let on = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    let quiet = (0..32).find_map(|_| on(rand::random_range(QUIET_PORTS)).ok());
+    quiet.map_or_else(|| on(0), Ok)
 }
 
 #[cfg(test)]
@@ -49,5 +59,6 @@ mod tests {
     fn ports_differ() {
         let (first, second) = free_ports().unwrap();
         assert_ne!(first, second);
+        assert!(QUIET_PORTS.contains(&first) && QUIET_PORTS.contains(&second));
     }
 }
