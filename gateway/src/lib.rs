@@ -14,6 +14,7 @@
 
 mod auth;
 mod config;
+mod draining;
 mod error;
 mod images;
 mod logs;

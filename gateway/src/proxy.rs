@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 
 use crate::SharedState;
+use crate::draining::Draining;
 use crate::supervisor::function::Function;
 use crate::supervisor::replica::{InFlight, Phase};
 use crate::upstream::{CALL_ID, INTERNAL, START_TIME, new_call_id, remove_hop_by_hop};
@@ -40,7 +41,7 @@ impl Payload {
         }
         match length {
             Some(length) if length <= REPLAY_LIMIT => Ok(Self::Kept(body.collect().await?.to_bytes())),
-            _ => Ok(Self::Stream(Some(body))),
+            _ => Ok(Self::Stream(Some(Draining::new(body)))),
         }
     }
 
