@@ -20,7 +20,7 @@ use sgd_lib::downpour::{
 };
 use sgd_lib::network::{Backprop, Centring, DropoutKey, Minibatch, Predictor};
 use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
-use sgd_lib::store::{Claim, MemoryStore, Store};
+use sgd_lib::store::{Claim, EntryKind, Exchange, MemoryStore, Store};
 
 /// A place that asks for nothing, until it has been asked `patience` times whether to leave.
 struct Here {
@@ -252,4 +252,27 @@ fn training_that_diverges_says_so() {
     let worker = Worker::new(&run, lease, false, &identity, part(&data), data.test(), &here).unwrap();
     let error = worker.train().unwrap_err().to_string();
     assert!(error.starts_with("training diverged: ") && error.ends_with("a lower alpha may help"), "{error}");
+}
+
+#[test]
+fn a_handover_holds_nothing_back() {
+    let data = support::data();
+    for test in support::stores() {
+        // With a push after each minibatch nothing but rounding is left to send.
+        let config = RunConfig { n_push: 1, codec: Codec::Int8, ..support::config_for(&data, 1) };
+        let run = Run::create(test.store.clone(), "run", config).unwrap();
+        run.store().fix_workers(run.keys(), 1).unwrap();
+        let here = Here { patience: AtomicU64::new(5) };
+        assert_eq!(work(&run, &data, "first", &here), Departure::HandedOver, "{}", test.name);
+        let cursors = [(0, Default::default())].into();
+        let fetch = Exchange { cursors: Some(&cursors), entries_per_stream: 99, ..Exchange::default() };
+        let log = test.store.exchange(run.keys(), &fetch).unwrap();
+        assert_eq!(log.entries[0].1.last().unwrap().kind, EntryKind::Flush, "{}", test.name);
+        assert_eq!(
+            test.store.held(run.keys(), 1).unwrap(),
+            [false],
+            "{}: the lease is given back",
+            test.name
+        );
+    }
 }

@@ -42,12 +42,10 @@ impl Worker<'_> {
     pub(super) fn leave(mut self) -> Result<Departure, WorkerError> {
         match self.ending {
             Some(Departure::Replaced) => {}
+            // A push may be in flight, rounding may be held back, and the run may have been stopped
+            // meanwhile: then nobody takes the shard over.
+            Some(Departure::HandedOver) => self.flush()?,
             _ if self.since_push > 0 => self.flush()?,
-            // The run may have been stopped meanwhile: then nobody takes the shard over.
-            Some(Departure::HandedOver) => {
-                self.send(None, true)?;
-                self.settle()?;
-            }
             _ => {}
         }
         let ending = self.ending.clone().unwrap_or(Departure::HandedOver);
