@@ -120,15 +120,21 @@ impl Link {
     }
 }
 
-impl Drop for Link {
-    fn drop(&mut self) {
-        // Closing the channel ends the thread after what it is doing.
+impl Link {
+    /// Ends the thread, after what it is doing: no lease is renewed from here on.
+    pub(super) fn close(&mut self) {
         self.requests = None;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
             tracing::error!("the link to the store panicked");
         }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

@@ -63,6 +63,8 @@ impl Worker<'_> {
         if ending == Departure::Finished(StopReason::Requested) {
             self.finish_stopped_run()?;
         }
+        // A renewal after the release would take the lease again, for nobody.
+        self.link.close();
         self.store.release(&self.run, &self.lease)?;
         Ok(ending)
     }
