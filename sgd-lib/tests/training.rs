@@ -276,3 +276,32 @@ fn a_handover_holds_nothing_back() {
         );
     }
 }
+
+#[test]
+fn a_worker_beyond_the_number_that_was_fixed_does_not_train() {
+    let data = support::data();
+    for test in support::stores() {
+        let run = Run::create(test.store.clone(), "run", support::config_for(&data, 3)).unwrap();
+        // Three have their places; the answer of one did not reach setup.
+        let departures = std::thread::scope(|scope| {
+            let workers: Vec<_> = ["0", "1", "2"]
+                .into_iter()
+                .map(|place| {
+                    let (run, data) = (&run, &data);
+                    scope.spawn(move || work(run, data, place, &Here::for_ever()))
+                })
+                .collect();
+            while test.store.streams(run.keys()).unwrap() < 3 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            run.store().fix_workers(run.keys(), 2).unwrap();
+            workers.into_iter().map(|worker| worker.join().unwrap()).collect::<Vec<_>>()
+        });
+        let folded = Folded::load(&*test.store, run.keys(), &run.config().architecture.rows()).unwrap();
+        let samples: u64 = folded.vector.values().map(|mark| mark.progress.samples).sum();
+        assert_eq!(samples, 8000, "{}: each sample once", test.name);
+        let finished = Departure::Finished(StopReason::Epochs);
+        assert_eq!(departures.iter().filter(|departure| **departure == finished).count(), 2, "{}", test.name);
+        assert_eq!(test.store.held(run.keys(), 3).unwrap(), [false; 3], "{}", test.name);
+    }
+}

@@ -75,6 +75,8 @@ pub enum Departure {
     HandedOver,
     /// Somebody else holds its lease, or the run was deleted.
     Replaced,
+    /// The run has fewer workers than places were given: its minibatches belong to others.
+    Surplus,
 }
 
 /// Where a worker runs.
@@ -202,6 +204,11 @@ impl<'a> Worker<'a> {
     /// The store can't be reached for longer than it is patient, or training diverged. What was
     /// pushed stays pushed; another worker can go on from there.
     pub fn train(mut self) -> Result<Departure, WorkerError> {
+        if self.lease.worker >= self.workers {
+            self.link.close();
+            self.store.release(&self.run, &self.lease)?;
+            return Ok(Departure::Surplus);
+        }
         self.begin()?;
         while self.ending.is_none() && self.progress.at.epoch < self.config.epochs {
             self.epoch()?;
@@ -353,8 +360,7 @@ fn wait_for_start(store: &dyn Store, run: &RunKeys, lease: &Lease) -> Result<u32
         let control = store.exchange(run, &look)?.control;
         match control.workers {
             Some(workers) => return Ok(workers),
-            None if control.stop.is_some() => return Ok(1),
-            None if Instant::now() > deadline => break,
+            None if control.stop.is_some() || Instant::now() > deadline => break,
             None => std::thread::sleep(pause),
         }
         pause = (pause * 2).min(Duration::from_millis(20));

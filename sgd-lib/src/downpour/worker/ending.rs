@@ -54,7 +54,7 @@ impl Worker<'_> {
         }
         let why = match &ending {
             Departure::Finished(reason) => reason.to_string(),
-            Departure::HandedOver | Departure::Replaced => "hands over".to_owned(),
+            Departure::HandedOver | Departure::Replaced | Departure::Surplus => "hands over".to_owned(),
         };
         self.tell(&Event::Left { worker: self.lease.worker, why })?;
         self.send(None, false)?;
