@@ -187,13 +187,14 @@ impl FarEnd {
         }
         let entry = request.push.map(|(kind, progress)| self.entry(kind, progress, &mut request.payload));
         let cursors = cursors(&self.vector, Some(self.lease.worker));
+        let entries_per_stream = entries_per_read(&self.rows, cursors.len());
         let exchanged = self.store.exchange(
             &self.run,
             &Exchange {
                 push: entry.as_ref(),
                 lease: Some(&self.lease),
                 cursors: request.fetch.then_some(&cursors),
-                entries_per_stream: entries_per_read(&self.rows, cursors.len()),
+                entries_per_stream,
                 events: &request.events,
             },
         )?;
@@ -213,7 +214,8 @@ impl FarEnd {
             reply.payload = entry.payload;
         }
         if request.fetch {
-            self.take_in(exchanged, &mut reply)?;
+            reply.sum.fill(0.0);
+            self.take_in(exchanged, entries_per_stream, &mut reply)?;
         }
         reply.snapshot_due = self.log_bytes > self.log_bound();
         Ok(reply)
@@ -231,15 +233,28 @@ impl FarEnd {
         }
     }
 
-    fn take_in(&mut self, mut exchanged: Exchanged, reply: &mut Reply) -> Result<(), LogError> {
+    fn take_in(
+        &mut self,
+        mut exchanged: Exchanged,
+        entries_per_stream: usize,
+        reply: &mut Reply,
+    ) -> Result<(), LogError> {
         reply.control = Some(std::mem::take(&mut exchanged.control));
         add_streams(&mut self.vector, &exchanged.streams);
         if exchanged.snapshot_version != self.snapshot_version {
             self.snapshot_version = exchanged.snapshot_version;
             self.log_bytes = 0;
         }
-        reply.sum.fill(0.0);
-        if self.add_entries(&exchanged.entries, reply)? == Err(Gap) {
+        let mut added = self.add_entries(&exchanged.entries, reply)?;
+        // A stream that gave all that was asked for has more: who left it for the next fetch would
+        // fall behind for good where the others are faster.
+        while added == Ok(()) && exchanged.entries.iter().any(|(_, read)| read.len() >= entries_per_stream) {
+            let cursors = cursors(&self.vector, Some(self.lease.worker));
+            let more = Exchange { cursors: Some(&cursors), entries_per_stream, ..Exchange::default() };
+            exchanged.entries = self.store.exchange(&self.run, &more)?.entries;
+            added = self.add_entries(&exchanged.entries, reply)?;
+        }
+        if added == Err(Gap) {
             let folded = Folded::load(&*self.store, &self.run, &self.rows)?;
             self.vector = folded.vector;
             self.snapshot_version = folded.snapshot_version;
@@ -305,5 +320,72 @@ impl FarEnd {
         }
         self.store.unlock(&self.run, "snapshot", &self.lease.holder)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Codec, Encoder};
+    use crate::store::{Claim, ClaimRequest, MemoryStore};
+
+    const ROWS: &[(usize, usize)] = &[(2, 2)];
+
+    fn far_end(store: &Arc<dyn Store>, run: &RunKeys, worker: u32) -> FarEnd {
+        let request = ClaimRequest {
+            place: worker.to_string(),
+            worker: Some(worker),
+            workers: 2,
+            holder: worker.to_string(),
+            ttl: Duration::from_secs(60),
+        };
+        let Claim::Granted { lease, .. } = store.claim(run, &request).unwrap() else { panic!("no place") };
+        let folded = Folded::load(&**store, run, ROWS).unwrap();
+        FarEnd {
+            store: store.clone(),
+            run: run.clone(),
+            lease,
+            rows: ROWS.to_vec(),
+            vector: folded.vector,
+            snapshot_version: folded.snapshot_version,
+            workers: 2,
+            epochs: 1,
+            log_bytes: 0,
+            watched: Instant::now(),
+        }
+    }
+
+    fn run(store: &Arc<dyn Store>) -> RunKeys {
+        let run = RunKeys::new("test").unwrap();
+        crate::state::put(&**store, &run.config(), &(), 0, None).unwrap();
+        let parameters = codec::blob::pack(&[0.0; 4]);
+        let start = Snapshot { version: 1, vector: Vector::new(), parameters };
+        assert!(store.write_snapshot(&run, &start).unwrap());
+        run
+    }
+
+    fn push(end: &mut FarEnd) {
+        let (mut payload, mut decoded) = (Vec::new(), vec![0.0; 4]);
+        Encoder::new(Codec::F32, ROWS).encode(&[1.0; 4], &mut decoded, &mut payload).unwrap();
+        let push = Some((EntryKind::Push, Progress::default()));
+        let reply = end.answer(Request { push, payload, ..Request::default() }).unwrap();
+        assert_eq!(reply.push, Some(PushOutcome::Accepted));
+    }
+
+    #[test]
+    fn a_fetch_brings_everything_that_there_is() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let run = run(&store);
+        let (mut reader, mut writer) = (far_end(&store, &run, 0), far_end(&store, &run, 1));
+        for _ in 0..300 {
+            push(&mut writer);
+        }
+        let fetch = |end: &mut FarEnd| {
+            end.answer(Request { fetch: true, sum: vec![0.0; 4], ..Request::default() }).unwrap()
+        };
+        // The writer's stream is not known before.
+        fetch(&mut reader);
+        let reply = fetch(&mut reader);
+        assert_eq!((reply.pushes, reply.sum), (300, vec![300.0; 4]));
     }
 }
