@@ -306,9 +306,11 @@ impl FarEnd {
         if !self.store.lock(&self.run, "snapshot", &self.lease.holder, SNAPSHOT_LOCK)? {
             return Ok(());
         }
-        let (version, stored) = self.store.snapshot_vector(&self.run)?.unwrap_or_default();
         let ahead = |worker: &u32, mark: &Mark| self.vector.get(worker).is_some_and(|own| own.id >= mark.id);
-        if stored.iter().all(|(worker, mark)| ahead(worker, mark)) {
+        // A run without a snapshot was deleted.
+        if let Some((version, stored)) = self.store.snapshot_vector(&self.run)?
+            && stored.iter().all(|(worker, mark)| ahead(worker, mark))
+        {
             let snapshot = Snapshot {
                 version: version + 1,
                 vector: self.vector.clone(),
@@ -387,5 +389,16 @@ mod tests {
         fetch(&mut reader);
         let reply = fetch(&mut reader);
         assert_eq!((reply.pushes, reply.sum), (300, vec![300.0; 4]));
+    }
+
+    #[test]
+    fn no_snapshot_of_a_deleted_run_is_written() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let run = run(&store);
+        let mut end = far_end(&store, &run, 0);
+        push(&mut end);
+        store.delete_run(&run).unwrap();
+        end.answer(Request { snapshot: Some(vec![1.0; 4]), ..Request::default() }).unwrap();
+        assert_eq!(store.snapshot(&run).unwrap(), None);
     }
 }
