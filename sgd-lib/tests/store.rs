@@ -308,3 +308,13 @@ fn an_exchange_waits_while_a_restarted_store_loads_its_log() {
         assert_eq!(sent, (Some(PushOutcome::Accepted), true));
     });
 }
+
+#[test]
+fn a_lock_whose_answer_was_lost_is_the_holders_all_the_same() {
+    for test in support::stores() {
+        let (store, run) = (&*test.store, run(&*test.store));
+        assert!(store.lock(&run, "l", "a", SECOND).unwrap());
+        assert!(store.lock(&run, "l", "a", SECOND).unwrap(), "{}", test.name);
+        assert!(!store.lock(&run, "l", "b", SECOND).unwrap(), "{}", test.name);
+    }
+}

@@ -281,9 +281,9 @@ impl Store for RedisStore {
     }
 
     fn lock(&self, run: &RunKeys, name: &str, holder: &str, ttl: Duration) -> Result<bool, StoreError> {
-        let mut set = cmd("SET");
-        set.arg(run.lock(name)).arg(holder).arg("NX").arg("PX").arg(millis(ttl));
-        Ok(self.call("SET", &set)? != Value::Nil)
+        let key = run.lock(name);
+        let call = scripts::LOCK.key(&key).arg(holder).arg(millis(ttl));
+        Ok(integer(&key, &self.eval("taking a lock", &call)?)? == 1)
     }
 
     fn unlock(&self, run: &RunKeys, name: &str, holder: &str) -> Result<(), StoreError> {
