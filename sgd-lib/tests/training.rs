@@ -305,3 +305,23 @@ fn a_worker_beyond_the_number_that_was_fixed_does_not_train() {
         assert_eq!(test.store.held(run.keys(), 3).unwrap(), [false; 3], "{}", test.name);
     }
 }
+
+#[test]
+fn a_stopped_run_gets_its_model_though_the_one_who_was_at_it_died() {
+    let data = support::data();
+    for test in support::stores() {
+        let run = Run::create(test.store.clone(), "run", support::config_for(&data, 1)).unwrap();
+        run.store().fix_workers(run.keys(), 1).unwrap();
+        assert!(test.store.lock(run.keys(), "finish", "the dead", Duration::from_millis(1500)).unwrap());
+        let left = std::thread::scope(|scope| {
+            let worker = scope.spawn(|| work(&run, &data, "0", &Here::for_ever()));
+            while test.store.streams(run.keys()).unwrap() == 0 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            run.stop().unwrap();
+            worker.join().unwrap()
+        });
+        assert_eq!(left, Departure::Finished(StopReason::Requested), "{}", test.name);
+        assert!(run.status().unwrap().is_over(), "{}: no model", test.name);
+    }
+}
