@@ -68,6 +68,10 @@ fn train(store: Arc<dyn Store>, data: &Dataset, config: RunConfig) -> Run {
     run
 }
 
+fn furthest(left: &[f32], right: &[f32]) -> f32 {
+    left.iter().zip(right).map(|(left, right)| (left - right).abs()).fold(0.0, f32::max)
+}
+
 #[test]
 fn two_workers_learn_on_both_stores_and_every_sample_is_counted() {
     let data = support::data();
@@ -85,9 +89,11 @@ fn two_workers_learn_on_both_stores_and_every_sample_is_counted() {
         let model = run.model().unwrap().unwrap();
         let again = Predictor::new(&run.config().architecture).evaluate(&model.parameters, data.test());
         assert_eq!(again.correct, result.correct, "{}", test.name);
-        // At rest the log says the same as the model.
+        // At rest the log says the same as the model, up to the order of adding: a worker that waits for
+        // the others may have written a snapshot meanwhile.
         let folded = Folded::load(&*test.store, run.keys(), &run.config().architecture.rows()).unwrap();
-        assert_eq!(folded.parameters, model.parameters, "{}", test.name);
+        let furthest = furthest(&folded.parameters, &model.parameters);
+        assert!(furthest < 1e-5, "{}: {furthest}", test.name);
     }
 }
 
@@ -153,7 +159,7 @@ fn one_worker_is_plain_sgd() {
         let wanted = plain_sgd(&data, &config);
         let run = train(Arc::new(MemoryStore::new()), &data, config);
         let found = run.model().unwrap().unwrap().parameters;
-        let furthest = found.iter().zip(&wanted).map(|(f, w)| (f - w).abs()).fold(0.0, f32::max);
+        let furthest = furthest(&found, &wanted);
         // Pushing adds up θ − base, which rounds.
         assert!(furthest < 1e-4, "{combine}: {furthest}");
     }
