@@ -16,10 +16,11 @@ use std::time::Duration;
 use sgd_lib::codec::Codec;
 use sgd_lib::dataset::{Dataset, EpochOrder, Split};
 use sgd_lib::downpour::{
-    Combine, Departure, Folded, Identity, Run, RunConfig, StopReason, Surroundings, Worker,
+    Combine, Departure, Folded, Identity, Run, RunConfig, StopReason, Surroundings, Worker, WorkerRecord,
 };
 use sgd_lib::network::{Backprop, Centring, DropoutKey, Minibatch, Predictor};
 use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
+use sgd_lib::state;
 use sgd_lib::store::{Claim, EntryKind, Exchange, MemoryStore, Store};
 
 /// A place that asks for nothing, until it has been asked `patience` times whether to leave.
@@ -329,5 +330,25 @@ fn a_stopped_run_gets_its_model_though_the_one_who_was_at_it_died() {
         });
         assert_eq!(left, Departure::Finished(StopReason::Requested), "{}", test.name);
         assert!(run.status().unwrap().is_over(), "{}: no model", test.name);
+    }
+}
+
+#[test]
+fn a_record_written_by_a_predecessor_meanwhile_does_not_stand() {
+    let data = support::data();
+    for test in support::stores() {
+        let run = Run::create(test.store.clone(), "run", support::config_for(&data, 1)).unwrap();
+        run.store().fix_workers(run.keys(), 1).unwrap();
+        let Claim::Granted { lease, resumed, .. } = run.claim("p", None, Duration::from_secs(20)).unwrap()
+        else {
+            panic!()
+        };
+        let identity = Identity { node: "n".into(), pod: "p".into() };
+        let here = Here::for_ever();
+        let worker = Worker::new(&run, lease, resumed, &identity, part(&data), data.test(), &here).unwrap();
+        let stale = WorkerRecord { samples: 1, ..WorkerRecord::default() };
+        state::put(&*test.store, &run.keys().worker(0), &stale, 0, None).unwrap();
+        worker.train().unwrap();
+        assert_eq!(run.status().unwrap().workers[0].samples, 8000, "{}", test.name);
     }
 }

@@ -315,14 +315,21 @@ impl<'a> Worker<'a> {
     }
 
     fn write_record(&mut self) -> Result<(), WorkerError> {
+        if self.ending == Some(Departure::Replaced) {
+            return Ok(());
+        }
         let key = self.run.worker(self.lease.worker);
         self.record.minibatches = self.progress.minibatches;
         self.record.samples = self.progress.samples;
         self.record.pushes = self.progress.pushes;
-        // A successor may have written meanwhile: then its record stands, which counts on from the log.
+        // A predecessor that does not know yet that it was replaced, or a successor that this worker
+        // does not know of, may have written meanwhile: whoever still holds the lease writes again.
         match state::put(&*self.store, &key, &self.record, self.record_version, Some(RUN_TTL)) {
             Ok(version) => self.record_version = version,
-            Err(state::StateError::Conflict { .. }) => {}
+            Err(state::StateError::Conflict { .. }) => {
+                let found = self.store.read(&key)?;
+                self.record_version = found.map_or(0, |found| found.version);
+            }
             Err(error) => return Err(error.into()),
         }
         Ok(())
