@@ -352,3 +352,18 @@ fn a_record_written_by_a_predecessor_meanwhile_does_not_stand() {
         assert_eq!(run.status().unwrap().workers[0].samples, 8000, "{}", test.name);
     }
 }
+
+#[test]
+fn workers_that_do_not_live_long_bound_the_log_too() {
+    let data = support::data();
+    let test = support::redis();
+    let config = RunConfig { n_push: 1, codec: Codec::F32, ..support::config_for(&data, 1) };
+    let run = Run::create(test.store.clone(), "run", config).unwrap();
+    run.store().fix_workers(run.keys(), 1).unwrap();
+    for life in 0..6 {
+        let here = Here { patience: AtomicU64::new(15) };
+        assert_eq!(work(&run, &data, &life.to_string(), &here), Departure::HandedOver);
+    }
+    let (version, _) = test.store.snapshot_vector(run.keys()).unwrap().unwrap();
+    assert!(version > 1, "90 pushes of the parameters' size, and no snapshot was written");
+}

@@ -258,6 +258,7 @@ impl FarEnd {
             let folded = Folded::load(&*self.store, &self.run, &self.rows)?;
             self.vector = folded.vector;
             self.snapshot_version = folded.snapshot_version;
+            self.log_bytes = folded.log_bytes;
             reply.rebuilt = Some(folded.parameters);
         }
         let end = Position { epoch: self.epochs, minibatch: 0 };

@@ -387,7 +387,7 @@ fn far_end(run: &Run, lease: &Lease, workers: u32, folded: &Folded) -> FarEnd {
         snapshot_version: folded.snapshot_version,
         workers,
         epochs: run.config().epochs,
-        log_bytes: 0,
+        log_bytes: folded.log_bytes,
         watched: Instant::now(),
     }
 }
