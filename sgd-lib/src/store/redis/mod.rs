@@ -160,7 +160,9 @@ impl Store for RedisStore {
 
     fn delete_run(&self, run: &RunKeys) -> Result<u64, StoreError> {
         self.call("ZREM", cmd("ZREM").arg(keys::RUNS).arg(run.run()))?;
-        self.delete_matching(&everything_of(run))
+        // Without its configuration a run grants no claim, which would begin a new log meanwhile.
+        let config = integer(&run.config(), &self.call("UNLINK", cmd("UNLINK").arg(run.config()))?)?;
+        Ok(config + self.delete_matching(&everything_of(run))?)
     }
 
     fn delete_log(&self, run: &RunKeys) -> Result<(), StoreError> {
