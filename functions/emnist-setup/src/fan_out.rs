@@ -32,8 +32,14 @@ pub(crate) struct LeftOut {
 }
 
 /// Calls the train function once for each worker wanted; those that found no place are left out, and
-/// the number of workers becomes the number placed.
+/// the number of workers becomes the number placed. A run that has its number, since its setup was
+/// delivered before, stays as it is.
 pub(crate) async fn fan_out(host: &Arc<Host>, run: &Run) -> Result<Placed, Refusal> {
+    let earlier = run.clone();
+    let control = host::blocking(move || Ok(earlier.store().control(earlier.keys())?)).await?;
+    if let Some(workers) = control.workers {
+        return Ok(Placed { workers, left_out: Vec::new() });
+    }
     let start = Instant::now();
     let places = (0..run.config().workers).map(|number| format!("{}-{number}", run.name())).collect();
     let unplaced = round(host, run, places, true, start + SPREAD).await?;
@@ -83,5 +89,72 @@ fn failure(answer: Result<Reply, InvokeError>) -> Option<String> {
             Some(format!("{} {}", reply.status, body.lines().next().unwrap_or_default()))
         }
         Err(error) => Some(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+
+    use platform::identity::Identity;
+    use platform::invoker::{InvokeFuture, Invoker};
+    use platform::settings::Settings;
+    use sgd_lib::codec::Codec;
+    use sgd_lib::dataset::Transpose;
+    use sgd_lib::downpour::{Combine, DataRef, RunConfig};
+    use sgd_lib::network::Architecture;
+    use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
+    use sgd_lib::store::MemoryStore;
+
+    /// Nobody answers.
+    struct Nobody;
+
+    impl Invoker for Nobody {
+        fn invoke<'a>(&'a self, _function: &'a str, _body: Vec<u8>, _call_id: &'a str) -> InvokeFuture<'a> {
+            Box::pin(pending())
+        }
+    }
+
+    fn config() -> RunConfig {
+        RunConfig {
+            data: DataRef {
+                name: "test".into(),
+                folder: None,
+                in_store: false,
+                transpose: Transpose::Auto,
+                digest: 0,
+            },
+            architecture: Architecture::new(4, &[3], 2).unwrap(),
+            workers: 2,
+            batch_size: 32,
+            n_fetch: 10,
+            n_push: 10,
+            learning_rate: 0.5,
+            schedule: LearningRateSchedule::Constant,
+            epochs: 1,
+            target_accuracy: None,
+            dropout: 0.2,
+            optimizer: OptimizerKind::Sgd,
+            combine: Combine::Mean,
+            codec: Codec::F32,
+            seed: 1,
+            train_type: 3,
+        }
+    }
+
+    #[test]
+    fn a_setup_that_is_delivered_again_does_not_delete_its_run() {
+        let store = Arc::new(MemoryStore::new());
+        let run = Run::create(store.clone(), "run", config()).unwrap();
+        run.store().fix_workers(run.keys(), 2).unwrap();
+        // It is over: from now on nobody is given a place.
+        run.stop().unwrap();
+        let identity = Identity::from_environment(|_| None);
+        let host = Arc::new(Host::new(Settings::default(), store, Arc::new(Nobody), identity));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let placed = runtime.block_on(fan_out(&host, &run));
+        assert!(placed.is_ok_and(|placed| placed.workers == 2 && placed.left_out.is_empty()));
+        assert_eq!(run.store().runs().unwrap(), ["run"]);
     }
 }

@@ -43,8 +43,17 @@ impl Host {
         let settings = Settings::from_environment(lookup)?;
         let store = platform::store::open(&settings, lookup)?;
         let invoker = GatewayInvoker::new(&settings.gateway, ATTEMPT).context("gateway_hostname")?;
-        let identity = Identity::from_environment(lookup);
-        Ok(Self { settings, store, invoker: Arc::new(invoker), identity, hosted: Mutex::default() })
+        Ok(Self::new(settings, store, Arc::new(invoker), Identity::from_environment(lookup)))
+    }
+
+    /// Of these, whatever the environment says.
+    pub fn new(
+        settings: Settings,
+        store: Arc<dyn Store>,
+        invoker: Arc<dyn Invoker>,
+        identity: Identity,
+    ) -> Self {
+        Self { settings, store, invoker, identity, hosted: Mutex::default() }
     }
 
     /// Serves `handle` until the process is told to end.
