@@ -57,6 +57,8 @@ Examples:
 const SETUP: &str = "emnist-setup";
 /// Becomes a worker.
 const TRAIN: &str = "emnist-train";
+/// How long replicas may take to come up before training begins without them.
+const REPLICAS_UP: Duration = Duration::from_secs(5);
 /// Does everything in one invocation (`train_type` 1).
 const SINGLE: &str = "emnist-single";
 
@@ -298,6 +300,13 @@ async fn scale(gateway: &Client, settings: &Settings) -> Result<()> {
     let wanted = (settings.workers as u64).min(most);
     if function.replicas < wanted {
         gateway.scale(TRAIN, wanted).await?;
+    }
+    // So that each worker finds a replica of its own; where one does not come up, they pack.
+    let deadline = Instant::now() + REPLICAS_UP;
+    while gateway.get(TRAIN).await?.is_some_and(|function| function.available_replicas < wanted)
+        && Instant::now() < deadline
+    {
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
     Ok(())
 }

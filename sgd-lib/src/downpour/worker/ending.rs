@@ -7,6 +7,7 @@ use super::{Departure, Event, Worker, WorkerError};
 use crate::downpour::log::Folded;
 use crate::downpour::record::Model;
 use crate::downpour::run::StopReason;
+use crate::store::EntryKind;
 
 /// Whoever makes the model has this long before another tries.
 const FINISH_LOCK: Duration = Duration::from_secs(10);
@@ -40,15 +41,13 @@ impl Worker<'_> {
 
     /// The last push, the record, and the lease back.
     pub(super) fn leave(mut self) -> Result<Departure, WorkerError> {
-        match self.ending {
-            Some(Departure::Replaced) => {}
-            _ if self.since_push > 0 => self.flush()?,
-            // The run may have been stopped meanwhile: then nobody takes the shard over.
-            Some(Departure::HandedOver) => {
-                self.send(None, true)?;
-                self.settle()?;
-            }
-            _ => {}
+        self.settle()?;
+        // At an epoch's end everything was pushed, the residue too. The fetch is for the stop flag: where
+        // the run was stopped meanwhile nobody takes the shard over.
+        let push = (self.progress.at.minibatch > 0).then_some(EntryKind::Flush);
+        if self.ending != Some(Departure::Replaced) {
+            self.send(push, true)?;
+            self.settle()?;
         }
         let ending = self.ending.clone().unwrap_or(Departure::HandedOver);
         if ending == Departure::Replaced {
