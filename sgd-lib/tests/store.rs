@@ -11,11 +11,12 @@ mod support;
 
 use std::time::Duration;
 
+use local_redis::{LocalRedis, Options};
 use sgd_lib::downpour::Run;
 use sgd_lib::state;
 use sgd_lib::store::{
     Claim, ClaimRequest, Cursors, Entry, EntryId, EntryKind, Exchange, Lease, Mark, Position, Progress,
-    PushOutcome, RunKeys, Snapshot, Store, Vector, Write,
+    PushOutcome, RedisStore, RunKeys, Snapshot, Store, Vector, Write,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -287,4 +288,33 @@ fn a_store_that_restarts_is_found_again() {
     redis.kill().unwrap();
     redis.restart().unwrap();
     assert_eq!(test.store.read("k").unwrap().unwrap().value, b"a");
+}
+
+#[test]
+fn an_exchange_waits_while_a_restarted_store_loads_its_log() {
+    // A server that takes its time for each command of its log.
+    let config = vec!["key-load-delay 200".to_owned()];
+    let mut redis = LocalRedis::start(Options { config, ..Options::default() }).unwrap();
+    let store = RedisStore::open(redis.url()).unwrap().with_patience(60 * SECOND);
+    let keys = run(&store);
+    let lease = granted(store.claim(&keys, &request("a", None, "h")).unwrap());
+    let lease = Lease { ttl: 60 * SECOND, ..lease };
+    let many: Vec<_> = (0..10_000).map(|key| write(&format!("k{key}"), b"x", 0)).collect();
+    store.write(&many, None).unwrap();
+    redis.kill().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| redis.restart().unwrap());
+        let sent = send(&store, &keys, &lease, &push(&lease, 1));
+        assert_eq!(sent, (Some(PushOutcome::Accepted), true));
+    });
+}
+
+#[test]
+fn a_lock_whose_answer_was_lost_is_the_holders_all_the_same() {
+    for test in support::stores() {
+        let (store, run) = (&*test.store, run(&*test.store));
+        assert!(store.lock(&run, "l", "a", SECOND).unwrap());
+        assert!(store.lock(&run, "l", "a", SECOND).unwrap(), "{}", test.name);
+        assert!(!store.lock(&run, "l", "b", SECOND).unwrap(), "{}", test.name);
+    }
 }

@@ -16,11 +16,12 @@ use std::time::Duration;
 use sgd_lib::codec::Codec;
 use sgd_lib::dataset::{Dataset, EpochOrder, Split};
 use sgd_lib::downpour::{
-    Combine, Departure, Folded, Identity, Run, RunConfig, StopReason, Surroundings, Worker,
+    Combine, Departure, Folded, Identity, Run, RunConfig, StopReason, Surroundings, Worker, WorkerRecord,
 };
 use sgd_lib::network::{Backprop, Centring, DropoutKey, Minibatch, Predictor};
 use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
-use sgd_lib::store::{Claim, MemoryStore, Store};
+use sgd_lib::state;
+use sgd_lib::store::{Claim, EntryKind, Exchange, MemoryStore, Store};
 
 /// A place that asks for nothing, until it has been asked `patience` times whether to leave.
 struct Here {
@@ -68,6 +69,10 @@ fn train(store: Arc<dyn Store>, data: &Dataset, config: RunConfig) -> Run {
     run
 }
 
+fn furthest(left: &[f32], right: &[f32]) -> f32 {
+    left.iter().zip(right).map(|(left, right)| (left - right).abs()).fold(0.0, f32::max)
+}
+
 #[test]
 fn two_workers_learn_on_both_stores_and_every_sample_is_counted() {
     let data = support::data();
@@ -85,9 +90,11 @@ fn two_workers_learn_on_both_stores_and_every_sample_is_counted() {
         let model = run.model().unwrap().unwrap();
         let again = Predictor::new(&run.config().architecture).evaluate(&model.parameters, data.test());
         assert_eq!(again.correct, result.correct, "{}", test.name);
-        // At rest the log says the same as the model.
+        // At rest the log says the same as the model, up to the order of adding: a worker that waits for
+        // the others may have written a snapshot meanwhile.
         let folded = Folded::load(&*test.store, run.keys(), &run.config().architecture.rows()).unwrap();
-        assert_eq!(folded.parameters, model.parameters, "{}", test.name);
+        let furthest = furthest(&folded.parameters, &model.parameters);
+        assert!(furthest < 1e-5, "{}: {furthest}", test.name);
     }
 }
 
@@ -153,7 +160,7 @@ fn one_worker_is_plain_sgd() {
         let wanted = plain_sgd(&data, &config);
         let run = train(Arc::new(MemoryStore::new()), &data, config);
         let found = run.model().unwrap().unwrap().parameters;
-        let furthest = found.iter().zip(&wanted).map(|(f, w)| (f - w).abs()).fold(0.0, f32::max);
+        let furthest = furthest(&found, &wanted);
         // Pushing adds up θ − base, which rounds.
         assert!(furthest < 1e-4, "{combine}: {furthest}");
     }
@@ -252,4 +259,111 @@ fn training_that_diverges_says_so() {
     let worker = Worker::new(&run, lease, false, &identity, part(&data), data.test(), &here).unwrap();
     let error = worker.train().unwrap_err().to_string();
     assert!(error.starts_with("training diverged: ") && error.ends_with("a lower alpha may help"), "{error}");
+}
+
+#[test]
+fn a_handover_holds_nothing_back() {
+    let data = support::data();
+    for test in support::stores() {
+        // With a push after each minibatch nothing but rounding is left to send.
+        let config = RunConfig { n_push: 1, codec: Codec::Int8, ..support::config_for(&data, 1) };
+        let run = Run::create(test.store.clone(), "run", config).unwrap();
+        run.store().fix_workers(run.keys(), 1).unwrap();
+        let here = Here { patience: AtomicU64::new(5) };
+        assert_eq!(work(&run, &data, "first", &here), Departure::HandedOver, "{}", test.name);
+        let cursors = [(0, Default::default())].into();
+        let fetch = Exchange { cursors: Some(&cursors), entries_per_stream: 99, ..Exchange::default() };
+        let log = test.store.exchange(run.keys(), &fetch).unwrap();
+        assert_eq!(log.entries[0].1.last().unwrap().kind, EntryKind::Flush, "{}", test.name);
+        assert_eq!(
+            test.store.held(run.keys(), 1).unwrap(),
+            [false],
+            "{}: the lease is given back",
+            test.name
+        );
+    }
+}
+
+#[test]
+fn a_worker_beyond_the_number_that_was_fixed_does_not_train() {
+    let data = support::data();
+    for test in support::stores() {
+        let run = Run::create(test.store.clone(), "run", support::config_for(&data, 3)).unwrap();
+        // Three have their places; the answer of one did not reach setup.
+        let departures = std::thread::scope(|scope| {
+            let workers: Vec<_> = ["0", "1", "2"]
+                .into_iter()
+                .map(|place| {
+                    let (run, data) = (&run, &data);
+                    scope.spawn(move || work(run, data, place, &Here::for_ever()))
+                })
+                .collect();
+            while test.store.streams(run.keys()).unwrap() < 3 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            run.store().fix_workers(run.keys(), 2).unwrap();
+            workers.into_iter().map(|worker| worker.join().unwrap()).collect::<Vec<_>>()
+        });
+        let folded = Folded::load(&*test.store, run.keys(), &run.config().architecture.rows()).unwrap();
+        let samples: u64 = folded.vector.values().map(|mark| mark.progress.samples).sum();
+        assert_eq!(samples, 8000, "{}: each sample once", test.name);
+        let finished = Departure::Finished(StopReason::Epochs);
+        assert_eq!(departures.iter().filter(|departure| **departure == finished).count(), 2, "{}", test.name);
+        assert_eq!(test.store.held(run.keys(), 3).unwrap(), [false; 3], "{}", test.name);
+    }
+}
+
+#[test]
+fn a_stopped_run_gets_its_model_though_the_one_who_was_at_it_died() {
+    let data = support::data();
+    for test in support::stores() {
+        let run = Run::create(test.store.clone(), "run", support::config_for(&data, 1)).unwrap();
+        run.store().fix_workers(run.keys(), 1).unwrap();
+        assert!(test.store.lock(run.keys(), "finish", "the dead", Duration::from_millis(1500)).unwrap());
+        let left = std::thread::scope(|scope| {
+            let worker = scope.spawn(|| work(&run, &data, "0", &Here::for_ever()));
+            while test.store.streams(run.keys()).unwrap() == 0 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            run.stop().unwrap();
+            worker.join().unwrap()
+        });
+        assert_eq!(left, Departure::Finished(StopReason::Requested), "{}", test.name);
+        assert!(run.status().unwrap().is_over(), "{}: no model", test.name);
+    }
+}
+
+#[test]
+fn a_record_written_by_a_predecessor_meanwhile_does_not_stand() {
+    let data = support::data();
+    for test in support::stores() {
+        let run = Run::create(test.store.clone(), "run", support::config_for(&data, 1)).unwrap();
+        run.store().fix_workers(run.keys(), 1).unwrap();
+        let Claim::Granted { lease, resumed, .. } = run.claim("p", None, Duration::from_secs(20)).unwrap()
+        else {
+            panic!()
+        };
+        let identity = Identity { node: "n".into(), pod: "p".into() };
+        let here = Here::for_ever();
+        let worker = Worker::new(&run, lease, resumed, &identity, part(&data), data.test(), &here).unwrap();
+        let stale = WorkerRecord { samples: 1, ..WorkerRecord::default() };
+        state::put(&*test.store, &run.keys().worker(0), &stale, 0, None).unwrap();
+        worker.train().unwrap();
+        assert_eq!(run.status().unwrap().workers[0].samples, 8000, "{}", test.name);
+    }
+}
+
+#[test]
+fn workers_that_do_not_live_long_bound_the_log_too() {
+    let data = support::data();
+    let test = support::redis();
+    let config = RunConfig { n_push: 1, codec: Codec::F32, ..support::config_for(&data, 1) };
+    let run = Run::create(test.store.clone(), "run", config).unwrap();
+    run.store().fix_workers(run.keys(), 1).unwrap();
+    for life in 0..6 {
+        let here = Here { patience: AtomicU64::new(15) };
+        assert_eq!(work(&run, &data, &life.to_string(), &here), Departure::HandedOver);
+    }
+    let (version, _) = test.store.snapshot_vector(run.keys()).unwrap().unwrap();
+    assert!(version > 1, "90 pushes of the parameters' size, and no snapshot was written");
 }

@@ -22,14 +22,10 @@ async fn single(host: Arc<Host>, call: Call) -> Result<Reply, Refusal> {
     let settings = settings.overridden_by_flag("train-type", "1").map_err(Refusal::bad_request)?;
     let (store, call_id) = (host.store.clone(), call.call_id.clone());
     let (run, data) = host::blocking(move || prepare(store, &settings, &call_id)).await?;
-    let (claiming, place) = (run.clone(), call.call_id.clone());
-    let claim = host::blocking(move || Ok(claiming.claim(&place, Some(0), worker::LEASE)?)).await?;
     let accepted = json!({"run": run.name(), "dataset": run.config().data.name, "workers": 1});
-    match claim {
-        Claim::Granted { lease, resumed, .. } => {
-            worker::start(&host, &call, run, data, lease, resumed)?;
-            answer::json(StatusCode::ACCEPTED, &accepted)
-        }
+    let place = call.call_id.clone();
+    match worker::begin(&host, call, run, data, place, Some(0)).await? {
+        Claim::Granted { .. } => answer::json(StatusCode::ACCEPTED, &accepted),
         Claim::Duplicate { .. } | Claim::Taken => answer::json(StatusCode::OK, &accepted),
         Claim::Over { reason } => Err(Refusal::new(StatusCode::GONE, format!("the run is over: {reason}"))),
     }

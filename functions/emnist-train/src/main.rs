@@ -26,14 +26,9 @@ async fn train(host: Arc<Host>, call: Call) -> Result<Reply, Refusal> {
     let (settings, wanted) = (host.settings.clone(), run.config().data.clone());
     let store = host.store.clone();
     let data = host::blocking(move || Ok(platform::data::open_for(&settings, &wanted, &*store)?)).await?;
-    let (claiming, asked) = (run.clone(), order.clone());
-    let claim =
-        host::blocking(move || Ok(claiming.claim(&asked.place, asked.worker, worker::LEASE)?)).await?;
-    match claim {
-        Claim::Granted { lease, resumed, .. } => {
-            let number = lease.worker;
-            worker::start(&host, &call, run, data, lease, resumed)?;
-            answer::json(StatusCode::ACCEPTED, &place(&host, &order, number))
+    match worker::begin(&host, call, run, data, order.place.clone(), order.worker).await? {
+        Claim::Granted { lease, .. } => {
+            answer::json(StatusCode::ACCEPTED, &place(&host, &order, lease.worker))
         }
         Claim::Duplicate { worker } => answer::json(StatusCode::OK, &place(&host, &order, worker)),
         Claim::Taken => Err(Refusal::new(StatusCode::CONFLICT, "every place of the run is taken")),

@@ -9,26 +9,47 @@ use anyhow::Context;
 use platform::invoker;
 use sgd_lib::dataset::Dataset;
 use sgd_lib::downpour::{Departure, Identity, Run, Surroundings, Worker, WorkerError};
-use sgd_lib::store::Lease;
+use sgd_lib::store::{Claim, Lease};
 use tokio::runtime::Handle;
 use watchdog::{Call, InFlight, Shutdown};
 
-use crate::{Host, Order, Refusal};
+use crate::{Host, Order, Refusal, host};
 
 /// The function that workers run in.
 pub const TRAIN_FUNCTION: &str = "emnist-train";
 /// A lease lasts this long without a renewal.
-pub const LEASE: Duration = Duration::from_secs(2);
+const LEASE: Duration = Duration::from_secs(2);
 /// A worker leaves this long before its time is up, to flush and hand over.
 const MARGIN: Duration = Duration::from_millis(500);
 /// How long a successor is looked for; then the other workers notice.
 const SUCCESSION: Duration = Duration::from_secs(10);
 
-/// Starts a worker that holds `lease`; returns at once.
+/// Claims a place in the run, `worker`'s or any, and starts a worker there. Both are done even if the
+/// caller leaves meanwhile and the handler's future is dropped: a lease without a worker would look like
+/// one to whoever asks again.
 ///
 /// # Errors
-/// No thread can be started.
-pub fn start(
+/// The store fails, or no thread can be started.
+pub async fn begin(
+    host: &Arc<Host>,
+    call: Call,
+    run: Run,
+    data: Dataset,
+    place: String,
+    worker: Option<u32>,
+) -> Result<Claim, Refusal> {
+    let host = host.clone();
+    host::blocking(move || {
+        let claim = run.claim(&place, worker, LEASE)?;
+        if let Claim::Granted { lease, resumed, .. } = &claim {
+            start(&host, &call, run, data, lease.clone(), *resumed)?;
+        }
+        Ok(claim)
+    })
+    .await
+}
+
+fn start(
     host: &Arc<Host>,
     call: &Call,
     run: Run,

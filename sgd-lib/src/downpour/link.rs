@@ -120,15 +120,21 @@ impl Link {
     }
 }
 
-impl Drop for Link {
-    fn drop(&mut self) {
-        // Closing the channel ends the thread after what it is doing.
+impl Link {
+    /// Ends the thread, after what it is doing: no lease is renewed from here on.
+    pub(super) fn close(&mut self) {
         self.requests = None;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
             tracing::error!("the link to the store panicked");
         }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -181,13 +187,14 @@ impl FarEnd {
         }
         let entry = request.push.map(|(kind, progress)| self.entry(kind, progress, &mut request.payload));
         let cursors = cursors(&self.vector, Some(self.lease.worker));
+        let entries_per_stream = entries_per_read(&self.rows, cursors.len());
         let exchanged = self.store.exchange(
             &self.run,
             &Exchange {
                 push: entry.as_ref(),
                 lease: Some(&self.lease),
                 cursors: request.fetch.then_some(&cursors),
-                entries_per_stream: entries_per_read(&self.rows, cursors.len()),
+                entries_per_stream,
                 events: &request.events,
             },
         )?;
@@ -207,7 +214,8 @@ impl FarEnd {
             reply.payload = entry.payload;
         }
         if request.fetch {
-            self.take_in(exchanged, &mut reply)?;
+            reply.sum.fill(0.0);
+            self.take_in(exchanged, entries_per_stream, &mut reply)?;
         }
         reply.snapshot_due = self.log_bytes > self.log_bound();
         Ok(reply)
@@ -225,18 +233,32 @@ impl FarEnd {
         }
     }
 
-    fn take_in(&mut self, mut exchanged: Exchanged, reply: &mut Reply) -> Result<(), LogError> {
+    fn take_in(
+        &mut self,
+        mut exchanged: Exchanged,
+        entries_per_stream: usize,
+        reply: &mut Reply,
+    ) -> Result<(), LogError> {
         reply.control = Some(std::mem::take(&mut exchanged.control));
         add_streams(&mut self.vector, &exchanged.streams);
         if exchanged.snapshot_version != self.snapshot_version {
             self.snapshot_version = exchanged.snapshot_version;
             self.log_bytes = 0;
         }
-        reply.sum.fill(0.0);
-        if self.add_entries(&exchanged.entries, reply)? == Err(Gap) {
+        let mut added = self.add_entries(&exchanged.entries, reply)?;
+        // A stream that gave all that was asked for has more: who left it for the next fetch would
+        // fall behind for good where the others are faster.
+        while added == Ok(()) && exchanged.entries.iter().any(|(_, read)| read.len() >= entries_per_stream) {
+            let cursors = cursors(&self.vector, Some(self.lease.worker));
+            let more = Exchange { cursors: Some(&cursors), entries_per_stream, ..Exchange::default() };
+            exchanged.entries = self.store.exchange(&self.run, &more)?.entries;
+            added = self.add_entries(&exchanged.entries, reply)?;
+        }
+        if added == Err(Gap) {
             let folded = Folded::load(&*self.store, &self.run, &self.rows)?;
             self.vector = folded.vector;
             self.snapshot_version = folded.snapshot_version;
+            self.log_bytes = folded.log_bytes;
             reply.rebuilt = Some(folded.parameters);
         }
         let end = Position { epoch: self.epochs, minibatch: 0 };
@@ -285,9 +307,11 @@ impl FarEnd {
         if !self.store.lock(&self.run, "snapshot", &self.lease.holder, SNAPSHOT_LOCK)? {
             return Ok(());
         }
-        let (version, stored) = self.store.snapshot_vector(&self.run)?.unwrap_or_default();
         let ahead = |worker: &u32, mark: &Mark| self.vector.get(worker).is_some_and(|own| own.id >= mark.id);
-        if stored.iter().all(|(worker, mark)| ahead(worker, mark)) {
+        // A run without a snapshot was deleted.
+        if let Some((version, stored)) = self.store.snapshot_vector(&self.run)?
+            && stored.iter().all(|(worker, mark)| ahead(worker, mark))
+        {
             let snapshot = Snapshot {
                 version: version + 1,
                 vector: self.vector.clone(),
@@ -299,5 +323,83 @@ impl FarEnd {
         }
         self.store.unlock(&self.run, "snapshot", &self.lease.holder)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Codec, Encoder};
+    use crate::store::{Claim, ClaimRequest, MemoryStore};
+
+    const ROWS: &[(usize, usize)] = &[(2, 2)];
+
+    fn far_end(store: &Arc<dyn Store>, run: &RunKeys, worker: u32) -> FarEnd {
+        let request = ClaimRequest {
+            place: worker.to_string(),
+            worker: Some(worker),
+            workers: 2,
+            holder: worker.to_string(),
+            ttl: Duration::from_secs(60),
+        };
+        let Claim::Granted { lease, .. } = store.claim(run, &request).unwrap() else { panic!("no place") };
+        let folded = Folded::load(&**store, run, ROWS).unwrap();
+        FarEnd {
+            store: store.clone(),
+            run: run.clone(),
+            lease,
+            rows: ROWS.to_vec(),
+            vector: folded.vector,
+            snapshot_version: folded.snapshot_version,
+            workers: 2,
+            epochs: 1,
+            log_bytes: 0,
+            watched: Instant::now(),
+        }
+    }
+
+    fn run(store: &Arc<dyn Store>) -> RunKeys {
+        let run = RunKeys::new("test").unwrap();
+        crate::state::put(&**store, &run.config(), &(), 0, None).unwrap();
+        let parameters = codec::blob::pack(&[0.0; 4]);
+        let start = Snapshot { version: 1, vector: Vector::new(), parameters };
+        assert!(store.write_snapshot(&run, &start).unwrap());
+        run
+    }
+
+    fn push(end: &mut FarEnd) {
+        let (mut payload, mut decoded) = (Vec::new(), vec![0.0; 4]);
+        Encoder::new(Codec::F32, ROWS).encode(&[1.0; 4], &mut decoded, &mut payload).unwrap();
+        let push = Some((EntryKind::Push, Progress::default()));
+        let reply = end.answer(Request { push, payload, ..Request::default() }).unwrap();
+        assert_eq!(reply.push, Some(PushOutcome::Accepted));
+    }
+
+    #[test]
+    fn a_fetch_brings_everything_that_there_is() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let run = run(&store);
+        let (mut reader, mut writer) = (far_end(&store, &run, 0), far_end(&store, &run, 1));
+        for _ in 0..300 {
+            push(&mut writer);
+        }
+        let fetch = |end: &mut FarEnd| {
+            end.answer(Request { fetch: true, sum: vec![0.0; 4], ..Request::default() }).unwrap()
+        };
+        // The writer's stream is not known before.
+        fetch(&mut reader);
+        let reply = fetch(&mut reader);
+        assert_eq!((reply.pushes, reply.sum), (300, vec![300.0; 4]));
+    }
+
+    #[test]
+    fn no_snapshot_of_a_deleted_run_is_written() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let run = run(&store);
+        let mut end = far_end(&store, &run, 0);
+        push(&mut end);
+        store.delete_run(&run).unwrap();
+        end.answer(Request { snapshot: Some(vec![1.0; 4]), ..Request::default() }).unwrap();
+        assert_eq!(store.snapshot(&run).unwrap(), None);
     }
 }

@@ -63,6 +63,8 @@ pub struct Folded {
     pub vector: Vector,
     /// The snapshot that this started from.
     pub snapshot_version: u64,
+    /// Bytes of the payloads that were read after it.
+    pub log_bytes: u64,
 }
 
 impl Folded {
@@ -85,7 +87,7 @@ impl Folded {
         let snapshot = store.snapshot(run)?.ok_or_else(none)?;
         let count = rows.iter().map(|(rows, length)| rows * length).sum();
         let parameters = codec::blob::unpack(&snapshot.parameters, count)?;
-        Ok(Self { parameters, vector: snapshot.vector, snapshot_version: snapshot.version })
+        Ok(Self { parameters, vector: snapshot.vector, snapshot_version: snapshot.version, log_bytes: 0 })
     }
 
     /// Reads on until nothing is left to read. `Err(Gap)`: start again from the snapshot.
@@ -115,6 +117,7 @@ impl Folded {
                     }
                     if entry.kind != EntryKind::Fence {
                         codec::decode_add(&entry.payload, rows, &mut self.parameters)?;
+                        self.log_bytes += entry.payload.len() as u64;
                     }
                 }
             }

@@ -75,6 +75,8 @@ pub enum Departure {
     HandedOver,
     /// Somebody else holds its lease, or the run was deleted.
     Replaced,
+    /// The run has fewer workers than places were given: its minibatches belong to others.
+    Surplus,
 }
 
 /// Where a worker runs.
@@ -202,6 +204,11 @@ impl<'a> Worker<'a> {
     /// The store can't be reached for longer than it is patient, or training diverged. What was
     /// pushed stays pushed; another worker can go on from there.
     pub fn train(mut self) -> Result<Departure, WorkerError> {
+        if self.lease.worker >= self.workers {
+            self.link.close();
+            self.store.release(&self.run, &self.lease)?;
+            return Ok(Departure::Surplus);
+        }
         self.begin()?;
         while self.ending.is_none() && self.progress.at.epoch < self.config.epochs {
             self.epoch()?;
@@ -308,14 +315,21 @@ impl<'a> Worker<'a> {
     }
 
     fn write_record(&mut self) -> Result<(), WorkerError> {
+        if self.ending == Some(Departure::Replaced) {
+            return Ok(());
+        }
         let key = self.run.worker(self.lease.worker);
         self.record.minibatches = self.progress.minibatches;
         self.record.samples = self.progress.samples;
         self.record.pushes = self.progress.pushes;
-        // A successor may have written meanwhile: then its record stands, which counts on from the log.
+        // A predecessor that does not know yet that it was replaced, or a successor that this worker
+        // does not know of, may have written meanwhile: whoever still holds the lease writes again.
         match state::put(&*self.store, &key, &self.record, self.record_version, Some(RUN_TTL)) {
             Ok(version) => self.record_version = version,
-            Err(state::StateError::Conflict { .. }) => {}
+            Err(state::StateError::Conflict { .. }) => {
+                let found = self.store.read(&key)?;
+                self.record_version = found.map_or(0, |found| found.version);
+            }
             Err(error) => return Err(error.into()),
         }
         Ok(())
@@ -353,8 +367,7 @@ fn wait_for_start(store: &dyn Store, run: &RunKeys, lease: &Lease) -> Result<u32
         let control = store.exchange(run, &look)?.control;
         match control.workers {
             Some(workers) => return Ok(workers),
-            None if control.stop.is_some() => return Ok(1),
-            None if Instant::now() > deadline => break,
+            None if control.stop.is_some() || Instant::now() > deadline => break,
             None => std::thread::sleep(pause),
         }
         pause = (pause * 2).min(Duration::from_millis(20));
@@ -374,7 +387,7 @@ fn far_end(run: &Run, lease: &Lease, workers: u32, folded: &Folded) -> FarEnd {
         snapshot_version: folded.snapshot_version,
         workers,
         epochs: run.config().epochs,
-        log_bytes: 0,
+        log_bytes: folded.log_bytes,
         watched: Instant::now(),
     }
 }

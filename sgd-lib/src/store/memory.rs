@@ -331,8 +331,8 @@ impl Store for MemoryStore {
     fn lock(&self, run: &RunKeys, name: &str, holder: &str, ttl: Duration) -> Result<bool, StoreError> {
         let mut inner = self.inner();
         let locks = &mut inner.state(run).locks;
-        if locks.get(name).is_some_and(|lock| lock.alive().is_some()) {
-            return Ok(false);
+        if let Some(held) = locks.get(name).and_then(Expiring::alive) {
+            return Ok(held == holder);
         }
         locks.insert(name.to_owned(), Expiring::new(holder.to_owned(), Some(ttl)));
         Ok(true)

@@ -113,7 +113,7 @@ pub trait Store: Send + Sync {
     /// Returns false, and does nothing, where another version stands.
     fn write_snapshot(&self, run: &RunKeys, snapshot: &Snapshot) -> Result<bool, StoreError>;
 
-    /// Takes a lock that expires by itself. Returns whether it was free.
+    /// Takes a lock that expires by itself. Returns whether it is `holder`'s now.
     fn lock(&self, run: &RunKeys, name: &str, holder: &str, ttl: Duration) -> Result<bool, StoreError>;
 
     /// Gives a lock back, if it still is `holder`'s.

@@ -7,12 +7,14 @@ use super::{Departure, Event, Worker, WorkerError};
 use crate::downpour::log::Folded;
 use crate::downpour::record::Model;
 use crate::downpour::run::StopReason;
-use crate::store::EntryKind;
+use crate::store::{EntryKind, StoreError};
 
 /// Whoever makes the model has this long before another tries.
 const FINISH_LOCK: Duration = Duration::from_secs(10);
 /// How long the maker of a stopped run's model waits for the others' last pushes.
 const LAST_PUSHES: Duration = Duration::from_secs(5);
+/// Between two looks whether the model of a stopped run is there.
+const MODEL_LOOK: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 impl Worker<'_> {
@@ -25,7 +27,7 @@ impl Worker<'_> {
                 self.ending = Some(Departure::HandedOver);
                 break;
             }
-            if self.all_done && self.store.lock(&self.run, "finish", &self.lease.holder, FINISH_LOCK)? {
+            if self.all_done && self.try_finish()? {
                 self.make_model()?;
                 let reason = self.store.stop(&self.run, StopReason::Epochs.name())?;
                 self.ending = Some(Departure::Finished(reason.parse().unwrap_or(StopReason::Requested)));
@@ -55,24 +57,43 @@ impl Worker<'_> {
         }
         let why = match &ending {
             Departure::Finished(reason) => reason.to_string(),
-            Departure::HandedOver | Departure::Replaced => "hands over".to_owned(),
+            Departure::HandedOver | Departure::Replaced | Departure::Surplus => "hands over".to_owned(),
         };
         self.tell(&Event::Left { worker: self.lease.worker, why })?;
         self.send(None, false)?;
         self.settle()?;
         self.write_record()?;
-        if ending == Departure::Finished(StopReason::Requested) {
+        if ending == Departure::Finished(StopReason::Requested) && self.try_finish()? {
             self.finish_stopped_run()?;
         }
+        // A renewal after the release would take the lease again, for nobody.
+        self.link.close();
         self.store.release(&self.run, &self.lease)?;
+        if ending == Departure::Finished(StopReason::Requested) {
+            self.wait_for_the_model()?;
+        }
         Ok(ending)
+    }
+
+    /// Whether it falls to this worker to make the model.
+    fn try_finish(&self) -> Result<bool, StoreError> {
+        self.store.lock(&self.run, "finish", &self.lease.holder, FINISH_LOCK)
+    }
+
+    /// Whoever makes the model of a stopped run may die at it, and nobody takes over from a worker of
+    /// such a run. So the others stay, without their leases, since these are waited for.
+    fn wait_for_the_model(&mut self) -> Result<(), WorkerError> {
+        while self.store.read_blob(&self.run.model())?.is_none() {
+            if self.try_finish()? {
+                return self.make_model();
+            }
+            thread::sleep(MODEL_LOOK);
+        }
+        Ok(())
     }
 
     /// A run that was stopped from outside has a model too: of all that was pushed.
     fn finish_stopped_run(&mut self) -> Result<(), WorkerError> {
-        if !self.store.lock(&self.run, "finish", &self.lease.holder, FINISH_LOCK)? {
-            return Ok(());
-        }
         let deadline = Instant::now() + LAST_PUSHES;
         let own = self.lease.worker as usize;
         while Instant::now() < deadline {

@@ -107,7 +107,8 @@ impl Pool {
     }
 }
 
-fn breaks_connection(error: &RedisError) -> bool {
+/// Whether the call that failed so is worth another try, on a new connection.
+pub(super) fn breaks_connection(error: &RedisError) -> bool {
     let loading = error.kind() == ErrorKind::Server(redis::ServerErrorKind::BusyLoading);
     loading || matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse) || error.is_unrecoverable_error()
 }

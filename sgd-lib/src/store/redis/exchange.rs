@@ -2,7 +2,7 @@
 
 use redis::{Pipeline, RedisResult, Value};
 
-use super::connection::Pool;
+use super::connection::{Pool, breaks_connection};
 use super::{last_id, millis, parse, scripts};
 use crate::state;
 use crate::store::entry::EntryMeta;
@@ -34,8 +34,14 @@ pub(super) fn exchange(pool: &Pool, run: &RunKeys, wanted: &Exchange<'_>) -> Res
     if let Some(cursors) = wanted.cursors {
         fetch(&mut pipeline, run, cursors, wanted.entries_per_stream);
     }
-    let replies: Vec<RedisResult<Value>> =
-        pool.run("an exchange", |connection| pipeline.query(connection))?;
+    let replies = pool.run("an exchange", |connection| {
+        let replies: Vec<RedisResult<Value>> = pipeline.query(connection)?;
+        // A store that loads its log refuses each command by itself.
+        match replies.iter().filter_map(|reply| reply.as_ref().err()).find(|error| breaks_connection(error)) {
+            Some(error) => Err(error.clone()),
+            None => Ok(replies),
+        }
+    })?;
     read(pool, run, wanted, replies)
 }
 

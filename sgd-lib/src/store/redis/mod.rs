@@ -160,7 +160,9 @@ impl Store for RedisStore {
 
     fn delete_run(&self, run: &RunKeys) -> Result<u64, StoreError> {
         self.call("ZREM", cmd("ZREM").arg(keys::RUNS).arg(run.run()))?;
-        self.delete_matching(&everything_of(run))
+        // Without its configuration a run grants no claim, which would begin a new log meanwhile.
+        let config = integer(&run.config(), &self.call("UNLINK", cmd("UNLINK").arg(run.config()))?)?;
+        Ok(config + self.delete_matching(&everything_of(run))?)
     }
 
     fn delete_log(&self, run: &RunKeys) -> Result<(), StoreError> {
@@ -281,9 +283,9 @@ impl Store for RedisStore {
     }
 
     fn lock(&self, run: &RunKeys, name: &str, holder: &str, ttl: Duration) -> Result<bool, StoreError> {
-        let mut set = cmd("SET");
-        set.arg(run.lock(name)).arg(holder).arg("NX").arg("PX").arg(millis(ttl));
-        Ok(self.call("SET", &set)? != Value::Nil)
+        let key = run.lock(name);
+        let call = scripts::LOCK.key(&key).arg(holder).arg(millis(ttl));
+        Ok(integer(&key, &self.eval("taking a lock", &call)?)? == 1)
     }
 
     fn unlock(&self, run: &RunKeys, name: &str, holder: &str) -> Result<(), StoreError> {

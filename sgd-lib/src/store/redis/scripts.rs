@@ -84,7 +84,13 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
 return 1",
 );
 
-/// Gives a lease back if it is still ours.
+/// `SET NX` that says yes to the holder again, whose first answer may have been lost.
+pub(super) const LOCK: Script = Script(
+    "if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
+return redis.call('GET', KEYS[1]) == ARGV[1] and 1 or 0",
+);
+
+/// Gives a lease or a lock back if it is still ours.
 pub(super) const RELEASE: Script = Script(
     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0",
