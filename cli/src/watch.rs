@@ -28,18 +28,29 @@ pub(crate) enum Audience {
 }
 
 /// Follows `run` until it is over or `interrupted` is set; then asks its workers to stop. Blocking.
+/// Where all workers are gone, so that none is left to notice, each is asked for anew by `recruit`.
 ///
 /// # Errors
 /// The store fails, nobody works on the run, or it was interrupted.
-pub(crate) fn until_over(run: &Run, mut audience: Audience, interrupted: &AtomicBool) -> Result<RunStatus> {
-    let status = follow(run, &mut audience, interrupted);
+pub(crate) fn until_over(
+    run: &Run,
+    mut audience: Audience,
+    interrupted: &AtomicBool,
+    recruit: impl Fn(u32),
+) -> Result<RunStatus> {
+    let status = follow(run, &mut audience, interrupted, &recruit);
     if let Audience::Person(progress) = audience {
         progress.finish();
     }
     status
 }
 
-fn follow(run: &Run, audience: &mut Audience, interrupted: &AtomicBool) -> Result<RunStatus> {
+fn follow(
+    run: &Run,
+    audience: &mut Audience,
+    interrupted: &AtomicBool,
+    recruit: &dyn Fn(u32),
+) -> Result<RunStatus> {
     let mut cursor = "0".to_owned();
     let mut looked = Instant::now();
     let mut worked_on = Instant::now();
@@ -68,6 +79,8 @@ fn follow(run: &Run, audience: &mut Audience, interrupted: &AtomicBool) -> Resul
         } else if worked_on.elapsed() > ABANDONED_AFTER {
             let seconds = ABANDONED_AFTER.as_secs();
             bail!("nobody has worked on run {} for {seconds} s; downpour logs says why", run.name());
+        } else if status.control.stop.is_none() {
+            (0..status.control.workers.unwrap_or(0)).for_each(recruit);
         }
     }
 }

@@ -27,7 +27,7 @@ fn deploys_the_three_functions() {
         assert!(deployment.read_only_root_filesystem);
         assert!(deployment.labels.contains_key("com.openfaas.scale.min"));
     }
-    assert_eq!(deployments[1].env_vars["max_inflight"], "1");
+    assert_eq!(deployments[1].env_vars["max_inflight"], "8");
 }
 
 #[test]

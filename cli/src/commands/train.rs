@@ -11,9 +11,10 @@ use openfaas::names::ScaleRange;
 use openfaas::stack::Stack;
 use platform::settings::{Settings, TrainType};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sgd_lib::downpour::Run;
 use sgd_lib::store::RedisStore;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::task::spawn_blocking;
 
 use crate::args::Global;
@@ -56,6 +57,8 @@ Examples:
 const SETUP: &str = "emnist-setup";
 /// Becomes a worker.
 const TRAIN: &str = "emnist-train";
+/// How long replicas may take to come up before training begins without them.
+const REPLICAS_UP: Duration = Duration::from_secs(5);
 /// Does everything in one invocation (`train_type` 1).
 const SINGLE: &str = "emnist-single";
 
@@ -145,9 +148,13 @@ async fn train(
     let audience = audience(global, settings);
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
+    let (runtime, recruiter) = (Handle::current(), gateway.clone());
     let mut following = spawn_blocking(move || {
         let run = Run::open(store, &name)?;
-        let status = until_over(&run, audience, &flag)?;
+        let recruit = |worker| {
+            let _task = runtime.spawn(recruit(recruiter.clone(), name.clone(), worker));
+        };
+        let status = until_over(&run, audience, &flag, recruit)?;
         Ok((Report::new(&run, &status), invoked.elapsed().as_secs_f64()))
     });
     tokio::select! {
@@ -276,6 +283,15 @@ async fn setup(gateway: &Client, settings: &Settings) -> Result<SetupAnswer> {
     })
 }
 
+/// Has a train function take the place of a worker, whose lease decides whether it is free.
+async fn recruit(gateway: Client, run: String, worker: u32) {
+    let order = json!({"run": run, "place": format!("{run}-again-{worker}"), "worker": worker});
+    match gateway.invoke(TRAIN, order.to_string().into_bytes(), Default::default()).await {
+        Ok(reply) => tracing::info!(run, worker, status = reply.status, "asked for a worker anew"),
+        Err(error) => tracing::warn!(run, worker, %error, "no worker found"),
+    }
+}
+
 /// A replica for each worker, as far as the function's label allows; in a cluster that is up to whoever
 /// runs it.
 async fn scale(gateway: &Client, settings: &Settings) -> Result<()> {
@@ -284,6 +300,13 @@ async fn scale(gateway: &Client, settings: &Settings) -> Result<()> {
     let wanted = (settings.workers as u64).min(most);
     if function.replicas < wanted {
         gateway.scale(TRAIN, wanted).await?;
+    }
+    // So that each worker finds a replica of its own; where one does not come up, they pack.
+    let deadline = Instant::now() + REPLICAS_UP;
+    while gateway.get(TRAIN).await?.is_some_and(|function| function.available_replicas < wanted)
+        && Instant::now() < deadline
+    {
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! Replicas that end, one way or another, while a worker trains in them.
 
 use rustix::process::Signal;
-use scenarios::{Data, Place, Platform, stack_with};
+use scenarios::{Data, Place, Platform, eventually, stack_with};
 use serde_json::{Value, json};
 use sgd_lib::downpour::Run;
 
-const EPOCHS: u64 = 4;
+/// Seconds of training: enough for a signal to arrive in the middle of it on a busy machine.
+const EPOCHS: u64 = 12;
 
 fn settings(data: &Data) -> Value {
     json!({
@@ -84,4 +85,25 @@ fn a_function_that_is_scaled_down_during_a_run_goes_on_with_the_replicas_left() 
     assert!(handovers(&report) >= 1, "{report}");
     // Both shards ended in the replica that stayed.
     assert_eq!(report["workers"][0]["pod"], report["workers"][1]["pod"], "{report}");
+}
+
+/// Nobody else is there to notice; the command that waits for the run does.
+#[test]
+fn a_run_whose_only_worker_is_killed_goes_on_with_another() {
+    let (place, data) = (Place::new(), Data::find());
+    let epochs = EPOCHS.to_string();
+    let flags = ["train", "--json", "--data-dir", data.folder(), "--workers", "1", "--epochs", &epochs];
+    let mut train = place.background(&flags);
+    let pod = eventually("the worker makes progress", || {
+        let lines = train.lines();
+        lines.iter().find(|event| event["event"] == "progress")?;
+        Some(lines.iter().find(|event| event["event"] == "started")?["pod"].as_str()?.to_owned())
+    });
+    let replica = place.processes().into_iter().find(|process| process.is_pod(&pod));
+    replica.expect("the replica is a process of this place").signal(Signal::KILL);
+    let finished = train.wait();
+    let last = finished.lines().pop().unwrap();
+    finished.succeeded();
+    assert_eq!(last["samples"], EPOCHS * data.train_images, "{last}");
+    assert!(handovers(&last) >= 1, "{last}");
 }

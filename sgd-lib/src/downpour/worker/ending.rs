@@ -7,7 +7,7 @@ use super::{Departure, Event, Worker, WorkerError};
 use crate::downpour::log::Folded;
 use crate::downpour::record::Model;
 use crate::downpour::run::StopReason;
-use crate::store::StoreError;
+use crate::store::{EntryKind, StoreError};
 
 /// Whoever makes the model has this long before another tries.
 const FINISH_LOCK: Duration = Duration::from_secs(10);
@@ -43,13 +43,13 @@ impl Worker<'_> {
 
     /// The last push, the record, and the lease back.
     pub(super) fn leave(mut self) -> Result<Departure, WorkerError> {
-        match self.ending {
-            Some(Departure::Replaced) => {}
-            // A push may be in flight, rounding may be held back, and the run may have been stopped
-            // meanwhile: then nobody takes the shard over.
-            Some(Departure::HandedOver) => self.flush()?,
-            _ if self.since_push > 0 => self.flush()?,
-            _ => {}
+        self.settle()?;
+        // At an epoch's end everything was pushed, the residue too. The fetch is for the stop flag: where
+        // the run was stopped meanwhile nobody takes the shard over.
+        let push = (self.progress.at.minibatch > 0).then_some(EntryKind::Flush);
+        if self.ending != Some(Departure::Replaced) {
+            self.send(push, true)?;
+            self.settle()?;
         }
         let ending = self.ending.clone().unwrap_or(Departure::HandedOver);
         if ending == Departure::Replaced {

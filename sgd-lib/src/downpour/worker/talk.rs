@@ -46,7 +46,9 @@ impl Worker<'_> {
         Ok(())
     }
 
+    /// Sends a request, after the one that is under way: its buffers are there only then.
     pub(super) fn send(&mut self, push: Option<EntryKind>, fetch: bool) -> Result<(), WorkerError> {
+        self.settle()?;
         let mut request = Request {
             fetch,
             sum: std::mem::take(&mut self.sum),
