@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Draining(Option<Body>);
 
 impl Draining {
-    pub(crate) fn new(body: Body) -> Body {
+    pub(crate) fn wrap(body: Body) -> Body {
         Body::new(Self(Some(body)))
     }
 }

@@ -41,7 +41,7 @@ impl Payload {
         }
         match length {
             Some(length) if length <= REPLAY_LIMIT => Ok(Self::Kept(body.collect().await?.to_bytes())),
-            _ => Ok(Self::Stream(Some(Draining::new(body)))),
+            _ => Ok(Self::Stream(Some(Draining::wrap(body)))),
         }
     }
 
