@@ -8,7 +8,7 @@ use platform::settings::Settings;
 use platform::{data, training};
 use serde_json::json;
 use sgd_lib::dataset::Dataset;
-use sgd_lib::downpour::{Run, run_name};
+use sgd_lib::downpour::{Run, RunError, run_name};
 use sgd_lib::store::{Claim, Store};
 use watchdog::{Call, Reply, StatusCode};
 
@@ -38,7 +38,8 @@ fn prepare(store: Arc<dyn Store>, settings: &Settings, call_id: &str) -> Result<
     let name = run_name(&config.data.name, call_id);
     let run = match Run::open(store.clone(), &name) {
         Ok(run) => run,
-        Err(_) => Run::create(store, &name, config)?,
+        Err(RunError::Unknown { .. }) => Run::create(store, &name, config)?,
+        Err(error) => return Err(error.into()),
     };
     run.store().fix_workers(run.keys(), 1)?;
     Ok((run, data))
