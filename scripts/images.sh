@@ -30,6 +30,14 @@ engine() {
     fail "no container engine answers; wanted is docker or podman (Debian: apt-get install podman)"
 }
 
+architecture_here() {
+    case $(uname -m) in
+        x86_64) echo amd64 ;;
+        aarch64) echo arm64 ;;
+        *) uname -m ;;
+    esac
+}
+
 # The image of the toolchain: at hand, from its registry, or made here.
 base() {
     version=$(sed -n 's/^ARG RUST=//p' template/rust-sgd/Dockerfile)
@@ -43,7 +51,10 @@ base() {
 build() {
     name=$1
     set --
-    if [ -n "${PLATFORM-}" ]; then set -- --platform "$PLATFORM"; fi
+    if [ -n "${PLATFORM-}" ]; then
+        # Older podmans don't say by themselves where they build.
+        set -- --platform "$PLATFORM" --build-arg "BUILDPLATFORM=linux/$(architecture_here)"
+    fi
     if [ "$name" = downpour ]; then
         context=.
         set -- "$@" --build-arg HANDLER=cli
@@ -59,14 +70,6 @@ build() {
 # What the image says of itself, by a template of the engine's.
 property() {
     "$engine" image inspect --format "$2" "$1"
-}
-
-architecture_here() {
-    case $(uname -m) in
-        x86_64) echo amd64 ;;
-        aarch64) echo arm64 ;;
-        *) uname -m ;;
-    esac
 }
 
 # Size and user; then, where the image is for this machine, that it runs.
