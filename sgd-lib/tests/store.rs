@@ -29,7 +29,7 @@ fn run(store: &dyn Store) -> RunKeys {
 }
 
 fn request(place: &str, worker: Option<u32>, holder: &str) -> ClaimRequest {
-    ClaimRequest { place: place.into(), worker, workers: 3, holder: holder.into(), ttl: SECOND }
+    ClaimRequest { place: place.into(), worker, workers: 3, holder: holder.into(), ttl: SECOND, from: None }
 }
 
 fn granted(claim: Claim) -> Lease {
