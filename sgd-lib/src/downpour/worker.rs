@@ -164,6 +164,8 @@ pub struct Worker<'a> {
     complete: bool,
     /// Since when somebody for whom this worker may wait has been gone.
     gone_since: Option<(u32, Instant)>,
+    /// Whether its predecessor left by plan.
+    planned: bool,
     /// Why training has to end, once it has.
     ending: Option<Departure>,
     record: WorkerRecord,
@@ -201,8 +203,8 @@ impl<'a> Worker<'a> {
         let folded = load(run, &lease, &*schedule)?;
         let progress = folded.progress(lease.worker);
         let carried = surroundings.pick_up(lease.worker)?.filter(|carried| carried.fits(progress.at));
-        let unplanned = resumed && !carried.as_ref().is_some_and(Carried::is_planned);
-        let (record, record_version) = read_record(&**store, keys, &lease, identity, unplanned)?;
+        let planned = carried.as_ref().is_some_and(Carried::is_planned);
+        let (record, record_version) = read_record(&**store, keys, &lease, identity, resumed && !planned)?;
         let parameters = config.architecture.parameter_count();
         let extent = (workers, config.epochs);
         let far_end = FarEnd::new(store.clone(), keys.clone(), lease.clone(), rows.clone(), extent, &folded);
@@ -233,6 +235,7 @@ impl<'a> Worker<'a> {
             all_done: false,
             complete: false,
             gone_since: None,
+            planned,
             ending: None,
             record,
             record_version,
@@ -281,8 +284,8 @@ impl<'a> Worker<'a> {
             worker: self.lease.worker,
             node: self.record.node.clone(),
             pod: self.record.pod.clone(),
-            invocation: self.record.invocations,
-            handovers: self.record.handovers,
+            resumed: self.record.invocations > 1,
+            planned: self.planned,
         })?;
         self.meet()
     }
