@@ -70,12 +70,7 @@ impl Surroundings for Here {
 }
 
 fn config(data: &Dataset, workers: u32) -> RunConfig {
-    RunConfig {
-        algorithm: Algorithm::Average,
-        epochs: 2,
-        n_push: 4,
-        ..support::config_for(data, workers)
-    }
+    RunConfig { algorithm: Algorithm::Average, epochs: 2, n_push: 4, ..support::config_for(data, workers) }
 }
 
 fn create(store: Arc<dyn Store>, config: RunConfig) -> Run {
@@ -85,7 +80,14 @@ fn create(store: Arc<dyn Store>, config: RunConfig) -> Run {
 }
 
 /// One invocation.
-fn invoke(run: &Run, data: &Dataset, worker: u32, from: Option<u64>, here: &Here, ttl: u64) -> (Departure, u64) {
+fn invoke(
+    run: &Run,
+    data: &Dataset,
+    worker: u32,
+    from: Option<u64>,
+    here: &Here,
+    ttl: u64,
+) -> (Departure, u64) {
     let place = format!("{worker}-{from:?}-{:?}", thread::current().id());
     let claim = run.claim_from(&place, Some(worker), from, Duration::from_millis(ttl)).unwrap();
     let Claim::Granted { lease, resumed, .. } = claim else { panic!("no place: {claim:?}") };
@@ -162,7 +164,9 @@ fn averaged(data: &Dataset, config: &RunConfig) -> Vec<f32> {
                     optimizer.step(config.learning_rate, &gradient, &mut theta);
                     count += samples.len();
                 }
-                mean.iter_mut().zip(&theta).for_each(|(mean, theta)| *mean += count as f64 * f64::from(*theta));
+                mean.iter_mut()
+                    .zip(&theta)
+                    .for_each(|(mean, theta)| *mean += count as f64 * f64::from(*theta));
                 all += count as f64;
             }
             base = mean.into_iter().map(|sum| (sum / all) as f32).collect();
@@ -318,7 +322,10 @@ fn an_epoch_an_invocation_works_with_many_workers() {
             check_counts(&run, &what);
             let status = run.status().unwrap();
             assert_eq!(status.control.stop.as_deref(), Some("epochs"), "{what}");
-            assert!(status.workers.iter().all(|w| (w.invocations, w.handovers) == (4, 0)), "{what}: {status:?}");
+            assert!(
+                status.workers.iter().all(|w| (w.invocations, w.handovers) == (4, 0)),
+                "{what}: {status:?}"
+            );
         }
     }
 }

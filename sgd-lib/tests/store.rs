@@ -184,9 +184,19 @@ fn a_lease_that_is_given_up_goes_to_whoever_knows_its_token_and_only_once() {
         assert_eq!(wrong, Claim::Taken, "{}", test.name);
         let new = granted(store.claim(&run, &after("b", "second", old.token)).unwrap());
         assert!(new.token > old.token, "{}", test.name);
-        assert_eq!(send(store, &run, &old, &push(&old, 1)), (Some(PushOutcome::Fenced), false), "{}", test.name);
+        assert_eq!(
+            send(store, &run, &old, &push(&old, 1)),
+            (Some(PushOutcome::Fenced), false),
+            "{}",
+            test.name
+        );
         // Its answer was lost: the same claim again.
-        assert_eq!(granted(store.claim(&run, &after("b", "second", old.token)).unwrap()), new, "{}", test.name);
+        assert_eq!(
+            granted(store.claim(&run, &after("b", "second", old.token)).unwrap()),
+            new,
+            "{}",
+            test.name
+        );
         // The same call is delivered to somebody else, and another has the same token.
         let again = store.claim(&run, &after("b", "third", old.token)).unwrap();
         assert_eq!(again, Claim::Duplicate { worker: 0 }, "{}", test.name);

@@ -69,7 +69,8 @@ async fn round(
 ) -> Result<Vec<LeftOut>, Refusal> {
     let mut calls = Vec::with_capacity(places.len());
     for place in &places {
-        let order = Order { run: run.name().to_owned(), place: place.clone(), worker: None, from: None, spread };
+        let order =
+            Order { run: run.name().to_owned(), place: place.clone(), worker: None, from: None, spread };
         calls.push(Call { call_id: place.clone(), body: order.to_body()? });
     }
     let answers = invoker::fan_out(host.invoker.clone(), TRAIN_FUNCTION, calls, deadline).await;

@@ -28,9 +28,10 @@ async fn train(host: Arc<Host>, call: Call) -> Result<Reply, Refusal> {
     let data = host::blocking(move || Ok(keeper.data_for(&wanted)?)).await?;
     let place = Place { name: order.place.clone(), worker: order.worker, from: order.from };
     let claim = worker::begin(&host, call, run, data, place).await?;
-    answer::placed(claim, |worker| {
-        json!({"run": order.run, "worker": worker, "pod": host.identity.pod, "node": host.identity.node})
-    })
+    answer::placed(
+        claim,
+        |worker| json!({"run": order.run, "worker": worker, "pod": host.identity.pod, "node": host.identity.node}),
+    )
 }
 
 /// The run, its configuration read from the store.

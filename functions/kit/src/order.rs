@@ -48,7 +48,8 @@ mod tests {
 
     #[test]
     fn orders_travel() {
-        let order = Order { run: "r".into(), place: "p".into(), worker: Some(3), from: Some(u64::MAX), spread: true };
+        let order =
+            Order { run: "r".into(), place: "p".into(), worker: Some(3), from: Some(u64::MAX), spread: true };
         assert_eq!(Order::parse(&order.to_body().unwrap()).unwrap(), order);
         let least = Order::parse(br#"{"run":"r","place":"p"}"#).unwrap();
         assert_eq!((least.worker, least.from, least.spread), (None, None, false));

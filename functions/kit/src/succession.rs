@@ -29,15 +29,10 @@ impl Succession {
 
     /// The invocation that does epoch `next`, to which the lease of the token `from` is given up. However
     /// often it is delivered, it is one place in the run.
-    pub(crate) fn of_epoch(
-        invoker: Arc<dyn Invoker>,
-        run: &str,
-        worker: u32,
-        next: u32,
-        from: u64,
-    ) -> Self {
+    pub(crate) fn of_epoch(invoker: Arc<dyn Invoker>, run: &str, worker: u32, next: u32, from: u64) -> Self {
         let place = format!("{run}-{worker}-epoch-{next}");
-        let order = Order { run: run.to_owned(), place, worker: Some(worker), from: Some(from), spread: true };
+        let order =
+            Order { run: run.to_owned(), place, worker: Some(worker), from: Some(from), spread: true };
         Self { invoker, order }
     }
 

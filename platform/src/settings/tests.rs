@@ -254,3 +254,28 @@ proptest! {
         prop_assert_eq!((settings.learning_rate, settings.seed, settings.target_accuracy), (Some(alpha), seed, Some(accuracy)));
     }
 }
+
+#[test]
+fn settings_that_do_not_go_together_are_named() {
+    let given = |body: &str| Settings::default().overridden_by_json(body.as_bytes()).unwrap().check();
+    for body in [
+        "{}",
+        r#"{"train_type": 1}"#,
+        r#"{"train_type": 1, "number_of_workers": 1}"#,
+        r#"{"train_type": 2, "number_of_workers": 4}"#,
+        r#"{"algorithm": "average"}"#,
+        r#"{"algorithm": "downpour", "combine": "mean"}"#,
+    ] {
+        assert_eq!(given(body), Ok(()), "{body}");
+    }
+    let error = given(r#"{"train_type": 1, "number_of_workers": 4}"#).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "`number_of_workers` with `train_type` 1, a single function: found 4, wanted 1, or another train_type"
+    );
+    let error = given(r#"{"algorithm": "average", "combine": "mean"}"#).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "`combine` with `algorithm` average, which weights workers by their samples: found mean, wanted none given, or algorithm downpour"
+    );
+}

@@ -73,7 +73,11 @@ impl FarEnd {
 }
 
 impl FarEnd {
-    pub(super) fn serve(mut self, requests: &Receiver<Request>, replies: &SyncSender<Result<Reply, LogError>>) {
+    pub(super) fn serve(
+        mut self,
+        requests: &Receiver<Request>,
+        replies: &SyncSender<Result<Reply, LogError>>,
+    ) {
         let renew_after = self.lease.ttl / 3;
         loop {
             let answered = match requests.recv_timeout(renew_after) {
@@ -304,4 +308,3 @@ impl FarEnd {
         Ok(())
     }
 }
-
