@@ -91,6 +91,17 @@ impl RunState {
         self.leases.get(&worker).and_then(Expiring::alive).is_some()
     }
 
+    /// What somebody is told whose place has a holder: himself, whose answer was lost, or another.
+    fn already(worker: u32, held: &str, request: &ClaimRequest) -> Claim {
+        match held.rsplit_once(':').and_then(|(holder, token)| Some((holder, token.parse().ok()?))) {
+            Some((holder, token)) if holder == request.holder => {
+                let lease = Lease { worker, holder: holder.to_owned(), token, ttl: request.ttl };
+                Claim::Granted { lease, resumed: false, now_ms: system_ms() }
+            }
+            _ => Claim::Duplicate { worker },
+        }
+    }
+
     fn is_given_up(&self, worker: u32, from: Option<u64>) -> bool {
         let held = self.leases.get(&worker).and_then(Expiring::alive);
         let token = held.and_then(|held| held.rsplit(':').next()?.parse().ok());
@@ -111,10 +122,10 @@ impl RunState {
         let mine = self.places.get(&request.place).copied();
         let wanted = match mine {
             Some(mine) if request.worker.is_none_or(|worker| worker == mine) => {
-                if self.is_held(mine) {
-                    return Claim::Duplicate { worker: mine };
+                match self.leases.get(&mine).and_then(Expiring::alive) {
+                    Some(held) => return Self::already(mine, held, request),
+                    None => Some(mine),
                 }
-                Some(mine)
             }
             _ => request.worker.or_else(|| self.free_place(workers)),
         };
