@@ -176,6 +176,7 @@ fn audience(global: &Global, settings: &Settings) -> Audience {
 
 fn settings(args: &SettingsArgs) -> Result<Settings> {
     let mut settings = args.settings().map_err(|error| BadArguments(error.to_string()))?;
+    settings.check().map_err(|error| BadArguments(error.to_string()))?;
     // stack.yml stops at 75 %, for experiments; somebody who asks for no target wants all epochs.
     if !settings.is_given("target_accuracy") {
         settings = settings.overridden_by_flag("target-accuracy", "none")?;

@@ -8,9 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use platform::data::{self, DataError};
 use platform::identity::Identity;
 use platform::invoker::{GatewayInvoker, Invoker};
 use platform::settings::Settings;
+use sgd_lib::dataset::Dataset;
+use sgd_lib::downpour::DataRef;
 use sgd_lib::store::Store;
 use watchdog::{Call, Reply};
 
@@ -31,6 +34,8 @@ pub struct Host {
     pub identity: Identity,
     /// How many workers of each run this replica has.
     hosted: Mutex<HashMap<String, usize>>,
+    /// The data that were opened last stay mapped for the next invocation.
+    data: Mutex<Option<Arc<Dataset>>>,
 }
 
 impl Host {
@@ -53,7 +58,7 @@ impl Host {
         invoker: Arc<dyn Invoker>,
         identity: Identity,
     ) -> Self {
-        Self { settings, store, invoker, identity, hosted: Mutex::default() }
+        Self { settings, store, invoker, identity, hosted: Mutex::default(), data: Mutex::default() }
     }
 
     /// Serves `handle` until the process is told to end.
@@ -75,6 +80,20 @@ impl Host {
                 ExitCode::from(64)
             }
         }
+    }
+
+    /// The data of a run that exists. Blocks.
+    ///
+    /// # Errors
+    /// They are nowhere, torn, or not those that the run was set up with.
+    pub fn data_for(&self, run: &DataRef) -> Result<Arc<Dataset>, DataError> {
+        let mut last = self.data.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(data) = last.as_ref().filter(|data| data.digest() == run.digest) {
+            return Ok(data.clone());
+        }
+        let data = Arc::new(data::open_for(&self.settings, run, &*self.store)?);
+        *last = Some(data.clone());
+        Ok(data)
     }
 
     /// Whether this replica has a worker of the run.

@@ -15,6 +15,8 @@ pub enum Event {
         pod: String,
         /// Whether somebody trained its shard before.
         resumed: bool,
+        /// Whether that one left by plan: each invocation does one epoch.
+        planned: bool,
     },
     /// A worker is on its way.
     Progress {

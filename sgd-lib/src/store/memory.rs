@@ -91,6 +91,23 @@ impl RunState {
         self.leases.get(&worker).and_then(Expiring::alive).is_some()
     }
 
+    /// What somebody is told whose place has a holder: himself, whose answer was lost, or another.
+    fn already(worker: u32, held: &str, request: &ClaimRequest) -> Claim {
+        match held.rsplit_once(':').and_then(|(holder, token)| Some((holder, token.parse().ok()?))) {
+            Some((holder, token)) if holder == request.holder => {
+                let lease = Lease { worker, holder: holder.to_owned(), token, ttl: request.ttl };
+                Claim::Granted { lease, resumed: false, now_ms: system_ms() }
+            }
+            _ => Claim::Duplicate { worker },
+        }
+    }
+
+    fn is_given_up(&self, worker: u32, from: Option<u64>) -> bool {
+        let held = self.leases.get(&worker).and_then(Expiring::alive);
+        let token = held.and_then(|held| held.rsplit(':').next()?.parse().ok());
+        token.is_some() && token == from
+    }
+
     fn free_place(&self, workers: u32) -> Option<u32> {
         let free = |&worker: &u32| !self.is_held(worker);
         let untouched = (0..workers).filter(free).find(|worker| !self.logs.contains_key(worker));
@@ -105,14 +122,15 @@ impl RunState {
         let mine = self.places.get(&request.place).copied();
         let wanted = match mine {
             Some(mine) if request.worker.is_none_or(|worker| worker == mine) => {
-                if self.is_held(mine) {
-                    return Claim::Duplicate { worker: mine };
+                match self.leases.get(&mine).and_then(Expiring::alive) {
+                    Some(held) => return Self::already(mine, held, request),
+                    None => Some(mine),
                 }
-                Some(mine)
             }
             _ => request.worker.or_else(|| self.free_place(workers)),
         };
-        let Some(worker) = wanted.filter(|&worker| worker < workers && !self.is_held(worker)) else {
+        let free = |worker| !self.is_held(worker) || self.is_given_up(worker, request.from);
+        let Some(worker) = wanted.filter(|&worker| worker < workers && free(worker)) else {
             return Claim::Taken;
         };
         self.places.insert(request.place.clone(), worker);
@@ -228,6 +246,8 @@ impl Store for MemoryStore {
 
     fn delete_log(&self, run: &RunKeys) -> Result<(), StoreError> {
         let mut inner = self.inner();
+        let carried = run.every_carried();
+        inner.values.retain(|key, _| !key.starts_with(&carried));
         let state = inner.state(run);
         state.places.clear();
         state.logs.clear();

@@ -33,7 +33,7 @@ const FIGURES: [&str; 23] = [
 ];
 
 /// What it has to say of each worker.
-const WORKER_FIGURES: [&str; 12] = [
+const WORKER_FIGURES: [&str; 13] = [
     "worker",
     "node",
     "pod",
@@ -45,6 +45,7 @@ const WORKER_FIGURES: [&str; 12] = [
     "fetches",
     "staleness_mean",
     "staleness_max",
+    "invocations",
     "handovers",
 ];
 

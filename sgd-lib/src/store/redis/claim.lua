@@ -1,5 +1,6 @@
 -- KEYS: control, places, streams, config
--- ARGV: key prefix, place, worker or -1, workers wanted, holder, lease ms, ttl ms
+-- ARGV: key prefix, place, worker or -1, workers wanted, holder, lease ms, ttl ms,
+--       token of the lease that its holder gives up to this claim, or nothing
 local function log(worker) return ARGV[1] .. 'log:' .. worker end
 local function lease(worker) return ARGV[1] .. 'lease:' .. worker end
 
@@ -31,7 +32,9 @@ if worker < 0 then
     end
   end
 end
-if worker < 0 or worker >= workers or redis.call('EXISTS', lease(worker)) == 1 then return {'taken'} end
+if worker < 0 or worker >= workers then return {'taken'} end
+local holder = redis.call('GET', lease(worker))
+if holder and string.match(holder, '[^:]*$') ~= ARGV[8] then return {'taken'} end
 
 local last = '0-0'
 if redis.call('EXISTS', log(worker)) == 1 then

@@ -166,7 +166,7 @@ impl Store for RedisStore {
     }
 
     fn delete_log(&self, run: &RunKeys) -> Result<(), StoreError> {
-        for name in ["log:*", "lease:*", "lock:*", "snapshot", "streams", "places"] {
+        for name in ["log:*", "lease:*", "lock:*", "carried:*", "snapshot", "streams", "places"] {
             self.delete_matching(&format!("{}{name}", run.prefix()))?;
         }
         Ok(())
@@ -207,7 +207,8 @@ impl Store for RedisStore {
                 .arg(request.workers)
                 .arg(&request.holder)
                 .arg(millis(request.ttl))
-                .arg(millis(RUN_TTL)),
+                .arg(millis(RUN_TTL))
+                .arg(request.from.map_or_else(String::new, |token| token.to_string())),
         )?;
         parse::claim(run, request, reply)
     }
