@@ -21,7 +21,9 @@ pub enum ShipmentError {
     #[error(transparent)]
     Dataset(#[from] DatasetError),
     /// It is not there, or not all of it.
-    #[error("{key}: not in the store; `downpour data push` puts it there, or a setup with files and dataset_source=store")]
+    #[error(
+        "{key}: not in the store; `downpour data push` puts it there, or a setup with files and dataset_source=store"
+    )]
     Missing {
         /// The key that is missing.
         key: String,
