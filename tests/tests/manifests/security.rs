@@ -70,7 +70,10 @@ fn a_full_redis_refuses_before_the_kernel_kills_it() {
     let mut seen = 0;
     for pods in redis {
         let container = pods.containers()[0];
-        let maxmemory = text(&container["args"][1]).strip_suffix("mb").unwrap().parse::<u64>().unwrap();
+        let mut arguments =
+            list(&container["args"]).iter().map(text).skip_while(|word| *word != "--maxmemory");
+        let maxmemory =
+            arguments.nth(1).and_then(|size| size.strip_suffix("mb")?.parse::<u64>().ok()).unwrap();
         let limit = text(&container["resources"]["limits"]["memory"]).strip_suffix("Gi").unwrap();
         let limit = limit.parse::<u64>().unwrap() * 1024;
         assert!(maxmemory * 4 <= limit * 3, "{}: {maxmemory} of {limit} MiB", pods.owner);
