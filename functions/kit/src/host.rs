@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use platform::identity::Identity;
-use platform::invoker::{GatewayInvoker, Invoker};
+use platform::invoker::{HttpInvoker, Invoker};
 use platform::settings::Settings;
 use sgd_lib::store::Store;
 use watchdog::{Call, Reply};
@@ -17,7 +17,7 @@ use watchdog::{Call, Reply};
 use crate::Refusal;
 
 /// One attempt to call another function may take this long: a replica may have to start first.
-const ATTEMPT: Duration = Duration::from_secs(10);
+pub const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// What a function is given, read once.
 pub struct Host {
@@ -42,7 +42,8 @@ impl Host {
         let lookup = |name: &str| env::var(name).ok();
         let settings = Settings::from_environment(lookup)?;
         let store = platform::store::open(&settings, lookup)?;
-        let invoker = GatewayInvoker::new(&settings.gateway, ATTEMPT).context("gateway_hostname")?;
+        let invoker = HttpInvoker::new(&settings.function_url, &settings.gateway, ATTEMPT)
+            .context("gateway_hostname")?;
         Ok(Self::new(settings, store, Arc::new(invoker), Identity::from_environment(lookup)))
     }
 
