@@ -51,4 +51,4 @@ template-dist: ## Write a template for other repositories into dist/
 	@echo "dist/template/rust-sgd: commit template/ to a Git repository for faas-cli template pull URL"
 
 deps: ## Install what is missing on Debian and Ubuntu, or say what to install
-	@scripts/install-deps.sh compiler redis fashion-mnist
+	@scripts/install-deps.sh compiler redis fashion-mnist kubernetes-validate

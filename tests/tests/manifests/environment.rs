@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::time::Duration;
 
 use openfaas::stack::Stack;
@@ -12,6 +11,8 @@ use platform::settings::{self, Settings};
 use serde_json::Value;
 
 use crate::manifest::{self, Labels, PodTemplate, list, text};
+
+const STACK: &str = include_str!("../../../stack.yml");
 
 /// What differs between platforms; everything else is the same in `stack.yml` and in the manifests.
 const OF_THE_PLATFORM: [&str; 7] = [
@@ -23,8 +24,6 @@ const OF_THE_PLATFORM: [&str; 7] = [
     "database",
     "node_name",
 ];
-/// The command line's own.
-const OF_THE_COMMAND_LINE: [&str; 1] = ["DOWNPOUR_STATE"];
 
 /// Every variable that a program reads which asks `read` for them.
 fn asked_for(read: impl Fn(&dyn Fn(&str) -> Option<String>)) -> BTreeSet<String> {
@@ -44,6 +43,12 @@ fn of_functions() -> BTreeSet<String> {
     names.extend(asked_for(|lookup| drop(Identity::from_environment(lookup))));
     names.extend(asked_for(|lookup| drop(secrets::read("a", lookup))));
     names
+}
+
+/// Every variable that the command line reads beside those: its own, and what it puts into `stack.yml`.
+fn of_the_command_line() -> BTreeSet<String> {
+    let substituted = STACK.split("${").skip(1).filter_map(|rest| rest.split([':', '}']).next());
+    substituted.chain(["DOWNPOUR_STATE"]).map(str::to_owned).collect()
 }
 
 fn environment(container: &Value) -> Labels {
@@ -71,13 +76,13 @@ fn functions() -> Vec<PodTemplate> {
 
 #[test]
 fn every_variable_is_read_by_the_program_that_gets_it() {
-    let known = of_functions();
+    let (of_functions, of_the_command_line) = (of_functions(), of_the_command_line());
     for pods in manifest::pods() {
         for container in pods.containers() {
             let Some(image) = image(container) else { continue };
             for name in environment(container).keys() {
-                let own = image == "downpour" && OF_THE_COMMAND_LINE.contains(&name.as_str());
-                assert!(own || known.contains(name), "{}: nobody reads {name}", pods.owner);
+                let own = image == "downpour" && of_the_command_line.contains(name);
+                assert!(own || of_functions.contains(name), "{}: nobody reads {name}", pods.owner);
             }
         }
     }
@@ -108,8 +113,7 @@ fn functions_take_their_settings_and_have_the_time_that_they_need_to_end() {
 
 #[test]
 fn settings_are_those_of_the_stack_file() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../stack.yml");
-    let stack = Stack::load(&file, |_| None).unwrap();
+    let stack = Stack::parse(STACK, |_| None).unwrap();
     let shared = |variables: &mut dyn Iterator<Item = (&String, &String)>| -> Labels {
         let own = variables.filter(|(name, _)| !OF_THE_PLATFORM.contains(&name.as_str()));
         own.map(|(name, value)| (name.clone(), value.clone())).collect()
