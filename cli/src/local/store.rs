@@ -1,11 +1,9 @@
 //! The store of the runs on this machine, whether a platform runs or not.
 
-use std::env;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use local_redis::{LocalRedis, Options, Transport};
-use platform::settings::Settings;
 use sgd_lib::downpour::Run;
 use sgd_lib::store::{RedisStore, Store};
 
@@ -48,23 +46,6 @@ impl LocalStore {
         let redis = LocalRedis::start(options)?;
         let url = redis.url().to_owned();
         Self::at(&url, Some(redis))
-    }
-
-    /// The Redis that these settings name, opened as functions do; else as [`LocalStore::open`].
-    ///
-    /// # Errors
-    /// There is none, or the secret with its password can't be read.
-    pub(crate) fn of_settings(global: &Global, settings: &Settings) -> Result<Self> {
-        if !settings.is_given("store_url") {
-            return Self::open(global, &StoreArgs { store_url: None });
-        }
-        let store = platform::store::open(settings, |name| env::var(name).ok())?;
-        Ok(Self { store, _redis: None })
-    }
-
-    /// The store itself.
-    pub(crate) fn store(&self) -> &dyn Store {
-        &*self.store
     }
 
     fn at(url: &str, redis: Option<LocalRedis>) -> Result<Self> {

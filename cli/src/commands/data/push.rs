@@ -2,18 +2,19 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use platform::settings::Settings;
-use platform::{data, settings::SettingsError};
+use platform::data;
+use platform::settings::{Settings, SettingsError};
 use serde::Serialize;
 use sgd_lib::dataset::Dataset;
 use sgd_lib::downpour::shipment;
-use sgd_lib::store::RUN_TTL;
+use sgd_lib::store::{RUN_TTL, RedisStore, Store};
 
 use crate::args::Global;
 use crate::exit_code::BadArguments;
-use crate::local::store::LocalStore;
+use crate::local::running;
 use crate::render::output;
 use crate::render::table::grouped;
 use crate::state_dir::StateDir;
@@ -66,8 +67,7 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result<()> {
     state.create(&cache)?;
     let source = data::find(&settings)?;
     let dataset = Dataset::prepare(&source, &cache, settings.transpose).context("can't read the data set")?;
-    let store = LocalStore::of_settings(global, &settings).context("no store to put the data set into")?;
-    let shipped = shipment::publish(store.store(), &dataset)?;
+    let shipped = shipment::publish(&*store(&settings, &state)?, &dataset)?;
     let answer = Answer {
         dataset: dataset.name(),
         digest: format!("{:016x}", dataset.digest()),
@@ -98,6 +98,17 @@ fn settings(args: &Args, state: &StateDir) -> Result<Settings, SettingsError> {
     settings.data_root.get_or_insert_with(|| state.datasets());
     settings.cache_dir.get_or_insert_with(|| state.prepared());
     Ok(settings)
+}
+
+/// The Redis of these settings, opened as functions do it, else that of the local platform that runs.
+fn store(settings: &Settings, state: &StateDir) -> Result<Arc<dyn Store>> {
+    if settings.is_given("store_url") {
+        return Ok(platform::store::open(settings, |name| env::var(name).ok())?);
+    }
+    let running = running::find(state.path())?;
+    let running =
+        running.context("no store to put it into: --store-url names one, downpour up starts one")?;
+    Ok(Arc::new(RedisStore::open(&running.store_url)?))
 }
 
 fn text(answer: &Answer<'_>) -> String {
