@@ -9,8 +9,13 @@ use serde_json::json;
 #[test]
 fn a_setup_without_files_finds_what_was_pushed() {
     let (platform, data) = (Platform::new(), Data::find());
-    // Debian's package has Fashion-MNIST where every function looks; the same files under another name are nowhere.
+    // Debian's package has Fashion-MNIST where every function looks; the same files as another data set are nowhere.
     let name = if data.name == "fashion-mnist" { "mnist" } else { data.name };
+    for file in fs::read_dir(&data.folder).unwrap().flatten() {
+        platform
+            .place
+            .write(&format!("files/{}", file.file_name().display()), &fs::read(file.path()).unwrap());
+    }
     for (function, train_type) in [("emnist-setup", 3), ("emnist-single", 1)] {
         let settings = json!({
             "dataset": name, "dataset_source": "store", "number_of_workers": 1, "iterations": 1,
@@ -21,7 +26,7 @@ fn a_setup_without_files_finds_what_was_pushed() {
             let refusal = call();
             assert_eq!(refusal.status, 400, "{}", refusal.text);
             assert!(refusal.text.contains("`downpour data push`"), "{}", refusal.text);
-            let push = ["data", "push", data.folder(), "--dataset", name];
+            let push = ["data", "push", "files", "--dataset", name];
             platform.place.downpour(&push).succeeded();
         }
         let answer = call();
