@@ -54,9 +54,12 @@ fn lets(
         .collect();
     let (rules, peers) = if kind == "Ingress" { ("ingress", "from") } else { ("egress", "to") };
     let allows = |policy: &manifest::Manifest, rule: &Value| {
-        let reaches = list(&rule["ports"]).iter().any(|port| {
-            port["port"].as_u64().or_else(|| container_port(target.0, &port["port"])) == Some(target.1)
-        });
+        // Without ports, or without a number, a rule is about all of them.
+        let is_target = |port: &Value| {
+            let Some(port) = port.get("port") else { return true };
+            port.as_u64().or_else(|| container_port(target.0, port)) == Some(target.1)
+        };
+        let reaches = rule.get("ports").is_none() || list(&rule["ports"]).iter().any(is_target);
         let known = rule.get(peers).is_none()
             || list(&rule[peers]).iter().any(|found| is_peer(found, policy.namespace(), peer));
         reaches && known
@@ -97,6 +100,7 @@ fn only_functions_synchronizers_and_jobs_reach_redis() {
             assert!(may_call(&OURS, &friend, &redis, 6379), "{} → {}", friend.owner, redis.owner);
             assert!(!may_call(&OURS, &friend, &redis, 22), "{} → {}", friend.owner, redis.owner);
         }
+        assert!(!may_call(&OURS, &redis, &other("nowhere", &[]), 443), "{} calls out", redis.owner);
         for stranger in &strangers {
             assert!(!may_call(&OURS, stranger, &redis, 6379), "{} → {}", stranger.owner, redis.owner);
         }
