@@ -57,4 +57,4 @@ images: ## Build the images with docker or podman, and try each
 	scripts/images.sh $(IMAGES)
 
 deps: ## Install what is missing on Debian and Ubuntu, or say what to install
-	@scripts/install-deps.sh compiler redis fashion-mnist
+	@scripts/install-deps.sh compiler redis fashion-mnist kubernetes-validate

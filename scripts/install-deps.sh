@@ -1,9 +1,13 @@
 #!/bin/sh
-# Installs what is missing of: compiler, redis, fashion-mnist (named as arguments).
+# Installs what is missing of: compiler, redis, fashion-mnist, kubernetes-validate (named as arguments).
 # Debian and Ubuntu: with apt-get. Elsewhere: says what to install, and fails.
+# kubernetes-validate is Python's: it goes from PyPI into a folder of the user's cache.
 # Does nothing, quickly, where all is there.
 set -eu
 
+# Knows Kubernetes up to the version that it has itself.
+validate_version=1.37.0
+validate_dir=${XDG_CACHE_HOME:-${HOME:-}/.cache}/downpour/kubernetes-validate
 state=${DOWNPOUR_STATE:-${XDG_STATE_HOME:-${HOME:-}/.local/state}/downpour}
 
 present() {
@@ -16,8 +20,10 @@ present() {
             done
             return 1
             ;;
+        kubernetes-validate) [ "$("$validate_dir/bin/$1" --version 2>/dev/null)" = "$validate_version" ] ;;
+        venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
         *)
-            echo "error: $0: \"$1\" is none of compiler, redis, fashion-mnist" >&2
+            echo "error: $0: \"$1\" is none of compiler, redis, fashion-mnist, kubernetes-validate" >&2
             exit 2
             ;;
     esac
@@ -28,6 +34,7 @@ package() {
         compiler) echo "gcc libc6-dev" ;;
         redis) echo redis-server ;;
         fashion-mnist) echo dataset-fashion-mnist ;;
+        venv) echo python3-venv ;;
     esac
 }
 
@@ -39,17 +46,41 @@ advice() {
             echo "  redis-server 7.0 or newer, or valkey-server"
             echo "    (macOS: brew install redis; Fedora: dnf install redis; Arch: pacman -S valkey; Alpine: apk add redis)"
             ;;
+        venv) echo "  Python 3 with its modules venv and ensurepip" ;;
         fashion-mnist)
             echo "  the data set Fashion-MNIST: cargo run --release -p downpour -- data get fashion-mnist"
             ;;
     esac
 }
 
+install_validate() {
+    echo "installing kubernetes-validate $validate_version in $validate_dir" >&2
+    mkdir -p "${validate_dir%/*}"
+    rm -rf "$validate_dir"
+    python3 -m venv "$validate_dir"
+    "$validate_dir/bin/pip" --quiet --disable-pip-version-check install \
+        "kubernetes-validate==$validate_version" >&2 || {
+        rm -rf "$validate_dir"
+        echo "error: kubernetes-validate $validate_version can't be installed from PyPI (pip's reason is above)" >&2
+        exit 1
+    }
+}
+
 missing=
+validate=
 for need in "$@"; do
-    present "$need" || missing="$missing $need"
+    present "$need" && continue
+    if [ "$need" = kubernetes-validate ]; then
+        validate=missing
+        present venv && continue
+        need=venv
+    fi
+    missing="$missing $need"
 done
-[ -n "$missing" ] || exit 0
+if [ -z "$missing" ]; then
+    [ -z "$validate" ] || install_validate
+    exit 0
+fi
 
 if ! command -v apt-get >/dev/null; then
     echo "error: please install:" >&2
@@ -87,3 +118,4 @@ apt install -y --no-install-recommends $packages >/dev/null 2>&1 || {
     apt update
     apt install -y --no-install-recommends $packages >&2
 }
+[ -z "$validate" ] || install_validate

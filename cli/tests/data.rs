@@ -5,7 +5,8 @@ mod common;
 
 use std::net::TcpListener;
 
-use common::{TestEnv, idx};
+use common::{Finished, TestEnv, idx};
+use local_redis::{LocalRedis, Options};
 
 /// Writes a data set of three training images and one test image, 2 × 2 pixels, 3 classes.
 fn write_dataset(env: &TestEnv, folder: &str) {
@@ -63,6 +64,40 @@ fn a_folder_without_data_and_damaged_files_are_failures_that_name_them() {
     env.write("damaged/train-images-idx3-ubyte", &[0, 0, 8, 3, 0, 0, 0, 3]);
     let message = env.run(&["data", "info", "damaged"]).failed(1);
     assert!(message.contains("train-images-idx3-ubyte"), "{message}");
+}
+
+#[test]
+fn a_data_set_is_pushed_once_with_the_password_of_a_secret() {
+    let env = TestEnv::new();
+    write_dataset(&env, "tiny");
+    env.write("secrets/redis-password", b"hush\n");
+    // As in the manifests: who gives no name is the default user.
+    let config = vec!["user functions on >hush ~dp:* +@all".to_owned()];
+    let redis = LocalRedis::start(Options { config, ..Options::default() }).unwrap();
+    let url = redis.url().replace("redis://", "redis://functions@");
+    let push = |more: &[&str]| {
+        let mut command = env.command(&[&["data", "push", "tiny", "--store-url", &url], more].concat());
+        command.env("store_password_secret", "redis-password").env("secret_mount_path", env.path("secrets"));
+        Finished::new(&command.output().unwrap())
+    };
+    let first: serde_json::Value = serde_json::from_str(&push(&["--json"]).succeeded()).unwrap();
+    assert_eq!((&first["chunks"], &first["chunks_written"]), (&1.into(), &1.into()), "{first}");
+    assert_eq!((&first["train_images"], &first["test_images"]), (&3.into(), &1.into()), "{first}");
+    assert!(push(&[]).succeeded().contains("all of them there already"));
+    env.write("secrets/redis-password", b"wrong\n");
+    let message = push(&[]).failed(1);
+    assert!(message.contains("AuthenticationFailed") && !message.contains("wrong"), "{message}");
+}
+
+#[test]
+fn a_push_without_a_store_or_without_data_says_what_to_give() {
+    let env = TestEnv::new();
+    write_dataset(&env, "tiny");
+    assert!(env.run(&["data", "push", "tiny"]).failed(1).contains("--store-url"));
+    assert!(env.run(&["data", "push", "nowhere"]).failed(1).contains("nowhere"));
+    let message = env.run(&["data", "push", "tiny", "--store-url", "http://redis"]).failed(2);
+    assert!(message.contains("--store-url") && message.contains("redis://"), "{message}");
+    assert!(env.run(&["data", "push", "--dataset", "cifar-10"]).failed(2).contains("cifar-10"));
 }
 
 #[test]

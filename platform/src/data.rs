@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use sgd_lib::dataset::{self, Dataset, DatasetError, Name, Source};
+use sgd_lib::dataset::{self, Dataset, DatasetError, Manifest, Name, Source};
 use sgd_lib::downpour::DataRef;
 use sgd_lib::downpour::shipment::{self, ShipmentError};
 use sgd_lib::store::Store;
 
-use crate::settings::{self, Settings};
+use crate::settings::{self, DatasetSource, Settings};
 
 /// Where Debian's packages put data sets, a folder each.
 const SYSTEM_ROOT: &str = "/usr/share/datasets";
@@ -30,6 +30,12 @@ pub enum DataError {
         searched: String,
         /// What to download.
         example: &'static str,
+    },
+    /// They are neither in files nor in the store.
+    #[error("{files}; nor is one in the store, where `downpour data push` puts it")]
+    NotInStore {
+        /// Why there are no files.
+        files: Box<DataError>,
     },
     /// They don't come out of the store.
     #[error(transparent)]
@@ -70,7 +76,7 @@ pub fn find(settings: &Settings) -> Result<Source, DataError> {
     if let Some(folder) = &settings.data_dir {
         return Ok(dataset::find(folder, name)?);
     }
-    let names = name.map_or_else(|| vec![Name::EmnistBymerge, Name::FashionMnist], |name| vec![name]);
+    let names = wanted_names(settings);
     let roots = settings.data_root.iter().cloned().chain([PathBuf::from(SYSTEM_ROOT)]);
     let folders: Vec<(Name, PathBuf)> = names
         .iter()
@@ -86,14 +92,47 @@ pub fn find(settings: &Settings) -> Result<Source, DataError> {
     }
 }
 
-/// The data that these settings mean, prepared.
+/// The names of the data sets that these settings mean, the first of which there are data counts.
+fn wanted_names(settings: &Settings) -> Vec<Name> {
+    match settings.dataset {
+        settings::Dataset::Auto => vec![Name::EmnistBymerge, Name::FashionMnist],
+        settings::Dataset::Fixed(name) => vec![name],
+    }
+}
+
+/// What a setup must know of the data that these settings mean. With `dataset_source=store` they are in the
+/// store then: put there from files, or found there where this machine has no files.
 ///
 /// # Errors
 /// They are nowhere, torn, or contradict `pixels_per_image` or `num_labels`.
-pub fn open(settings: &Settings) -> Result<Dataset, DataError> {
-    let data = Dataset::prepare(&find(settings)?, &settings.cache_folder(), settings.transpose)?;
-    check(settings, &data)?;
-    Ok(data)
+pub fn describe(settings: &Settings, store: &dyn Store) -> Result<Manifest, DataError> {
+    let source = match (settings.dataset_source, find(settings)) {
+        (DatasetSource::Store, Err(nowhere @ DataError::Nowhere { .. })) => {
+            return describe_stored(settings, store, nowhere);
+        }
+        (_, source) => source?,
+    };
+    let data = Dataset::prepare(&source, &settings.cache_folder(), settings.transpose)?;
+    let manifest = data.manifest();
+    check(settings, &manifest)?;
+    if settings.dataset_source == DatasetSource::Store {
+        shipment::publish(store, &data)?;
+    }
+    Ok(manifest)
+}
+
+fn describe_stored(
+    settings: &Settings,
+    store: &dyn Store,
+    nowhere: DataError,
+) -> Result<Manifest, DataError> {
+    for name in wanted_names(settings) {
+        if let Some(manifest) = shipment::find(store, name.as_str())? {
+            check(settings, &manifest)?;
+            return Ok(manifest);
+        }
+    }
+    Err(DataError::NotInStore { files: Box::new(nowhere) })
 }
 
 /// The data of a run that exists, where its workers run: from the store, from the run's folder, or from
@@ -117,14 +156,14 @@ pub fn open_for(settings: &Settings, run: &DataRef, store: &dyn Store) -> Result
     }
 }
 
-fn check(settings: &Settings, data: &Dataset) -> Result<(), DataError> {
+fn check(settings: &Settings, data: &Manifest) -> Result<(), DataError> {
     let said = [
-        ("pixels_per_image", settings.pixels, data.pixels()),
-        ("num_labels", settings.classes, data.classes()),
+        ("pixels_per_image", settings.pixels, data.shape.pixels()),
+        ("num_labels", settings.classes, data.shape.classes as usize),
     ];
     for (setting, found, wanted) in said {
         if let Some(found) = found.filter(|found| *found != wanted) {
-            return Err(DataError::Contradiction { setting, found, wanted, dataset: data.name().to_owned() });
+            return Err(DataError::Contradiction { setting, found, wanted, dataset: data.name.clone() });
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! From settings and data to what sgd-lib trains.
 
 use sgd_lib::codec;
-use sgd_lib::dataset::Dataset;
+use sgd_lib::dataset::Manifest;
 use sgd_lib::downpour::{DataRef, RunConfig, learning_rate};
 use sgd_lib::network::{Architecture, ArchitectureError};
 
@@ -22,13 +22,13 @@ pub enum TrainingError {
 ///
 /// # Errors
 /// Settings that don't go together, or too large a network.
-pub fn run_config(settings: &Settings, data: &Dataset) -> Result<RunConfig, TrainingError> {
+pub fn run_config(settings: &Settings, data: &Manifest) -> Result<RunConfig, TrainingError> {
     settings.check()?;
     let single = settings.train_type == TrainType::SingleFunction;
     let workers = if single { 1 } else { narrow(settings.workers) };
     Ok(RunConfig {
         data: DataRef {
-            name: data.name().to_owned(),
+            name: data.name.clone(),
             folder: match settings.dataset_source {
                 DatasetSource::Files => {
                     settings.data_dir.as_ref().map(|dir| dir.to_string_lossy().into_owned())
@@ -37,9 +37,9 @@ pub fn run_config(settings: &Settings, data: &Dataset) -> Result<RunConfig, Trai
             },
             in_store: settings.dataset_source == DatasetSource::Store,
             transpose: settings.transpose,
-            digest: data.digest(),
+            digest: data.digest,
         },
-        architecture: Architecture::new(data.pixels(), &settings.hidden, data.classes())?,
+        architecture: Architecture::new(data.shape.pixels(), &settings.hidden, data.shape.classes as usize)?,
         workers,
         batch_size: narrow(settings.batch_size),
         n_fetch: narrow(settings.n_fetch),
@@ -72,7 +72,7 @@ fn narrow(value: usize) -> u32 {
 mod tests {
     use std::path::Path;
 
-    use sgd_lib::dataset::{Transpose, find};
+    use sgd_lib::dataset::{Dataset, Transpose, find};
 
     use super::*;
 
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn settings_left_alone_are_the_librarys_defaults() {
         let data = data();
-        let ours = run_config(&Settings::default(), &data).unwrap();
+        let ours = run_config(&Settings::default(), &data.manifest()).unwrap();
         assert_eq!(ours, RunConfig::for_data(&data).unwrap());
         assert_eq!(ours.validate(), Ok(()));
     }
@@ -96,7 +96,7 @@ mod tests {
     fn a_single_function_is_one_worker() {
         let data = data();
         let settings = Settings::default().overridden_by_json(br#"{"train_type": 1}"#);
-        let config = run_config(&settings.unwrap(), &data).unwrap();
+        let config = run_config(&settings.unwrap(), &data.manifest()).unwrap();
         assert_eq!((config.workers, config.train_type), (1, 1));
         assert!((config.learning_rate - 0.5).abs() < 1e-6);
     }

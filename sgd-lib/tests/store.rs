@@ -93,6 +93,22 @@ fn several_keys_are_written_together_or_not_at_all() {
 }
 
 #[test]
+fn what_is_renewed_lives_on_and_what_is_gone_stays_gone() {
+    for test in support::stores() {
+        let store = &*test.store;
+        let (short, name) = (SECOND, test.name);
+        store.write(&[write("state", b"a", 0)], Some(short)).unwrap();
+        store.create_blob("blob", b"x", short).unwrap();
+        let keys = ["state", "blob", "nothing"].map(str::to_owned);
+        assert_eq!(store.renew(&keys, 60 * SECOND).unwrap(), 2, "{name}");
+        std::thread::sleep(short + SECOND / 5);
+        assert_eq!(store.read("state").unwrap().unwrap().version, 1, "{name}");
+        assert!(store.read_blob("blob").unwrap().is_some(), "{name}");
+        assert_eq!(store.read_blob("nothing").unwrap(), None, "{name}");
+    }
+}
+
+#[test]
 fn state_and_blobs_expire() {
     for test in support::stores() {
         let (store, ttl) = (&*test.store, Duration::from_millis(30));

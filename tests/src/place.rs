@@ -16,8 +16,17 @@ use crate::binaries::binary;
 use crate::processes::{self, Process};
 
 /// What the stack file takes from the environment: a scenario says it itself.
-const STACK_VARIABLES: [&str; 6] =
-    ["DATASET", "DATA_DIR", "STORE_URL", "GATEWAY_HOSTNAME", "REGISTRY", "TAG"];
+const STACK_VARIABLES: [&str; 9] = [
+    "DATABASE",
+    "DATASET",
+    "DATASET_SOURCE",
+    "DATA_DIR",
+    "GATEWAY_HOSTNAME",
+    "REGISTRY",
+    "STORE_SECRET",
+    "STORE_URL",
+    "TAG",
+];
 
 /// A temporary folder with a state folder in it. Dropping it checks that nothing is left that ran there.
 #[derive(Debug)]

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openfaas::client::Client;
+use openfaas::stack::Stack;
+use openfaas::types::Secret;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::Value;
 use sgd_lib::downpour::{Event, Run, RunStatus};
@@ -53,8 +55,17 @@ impl Platform {
 
     /// With the stack of this text.
     pub fn start(place: Place, stack: &str) -> Self {
+        Self::up(place, stack, &[])
+    }
+
+    /// With the stack of this text, on a Redis that is there already.
+    pub fn with_redis(place: Place, stack: &str, url: &str) -> Self {
+        Self::up(place, stack, &["--redis", url])
+    }
+
+    fn up(place: Place, stack: &str, flags: &[&str]) -> Self {
         place.write("stack.yml", stack.as_bytes());
-        let mut up = place.background(&["up", "--port", "0", "--json"]);
+        let mut up = place.background(&[&["up", "--port", "0", "--json"], flags].concat());
         let ready = eventually("the platform is ready", || {
             assert!(!up.has_ended(), "downpour up ended: {}", up.messages());
             up.lines().into_iter().next()
@@ -102,6 +113,20 @@ impl Platform {
     pub fn run(&self, name: &str) -> Run {
         let store = RedisStore::open(&self.store_url).expect("the store's address");
         Run::open(Arc::new(store), name).expect("a run")
+    }
+
+    /// Stores a secret.
+    pub fn put_secret(&self, name: &str, value: &str) {
+        let (name, value) = (name.to_owned(), Some(value.to_owned()));
+        let secret = Secret { name, value, ..Secret::default() };
+        self.runtime.block_on(self.gateway.put_secret(&secret)).expect("a secret");
+    }
+
+    /// Deploys the functions of a stack, as `faas-cli deploy` does.
+    pub fn deploy(&self, stack: &Stack) {
+        for function in stack.deployments() {
+            self.runtime.block_on(self.gateway.deploy(&function)).expect("deploy");
+        }
     }
 
     /// Asks for a number of replicas.

@@ -13,6 +13,8 @@ use crate::duration::parse_duration;
 
 const ENV_BIND_ADDRESS: &str = "bind_address";
 const ENV_PORT: &str = "port";
+/// Knative's name for it, which a container can't choose.
+const ENV_KNATIVE_PORT: &str = "PORT";
 const ENV_METRICS_PORT: &str = "metrics_port";
 const ENV_READ_TIMEOUT: &str = "read_timeout";
 const ENV_WRITE_TIMEOUT: &str = "write_timeout";
@@ -35,7 +37,8 @@ const DEFAULT_MAX_BODY_BYTES: usize = 16 << 20;
 /// `true`, `1`, `false` or `0`, and a variable that is empty counts as not set.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where calls and probes are answered: `bind_address` (0.0.0.0) and `port` (8080).
+    /// Where calls and probes are answered: `bind_address` (0.0.0.0) and `port` (`PORT`, which Knative sets,
+    /// else 8080).
     pub address: SocketAddr,
     /// Where Prometheus scrapes: `bind_address` and `metrics_port` (8081). OpenFaaS has no variable for
     /// it; we do, because many replicas may run on one machine.
@@ -107,8 +110,9 @@ impl Config {
             return Err(vars.error(ENV_WRITE_TIMEOUT, "a duration above 0"));
         }
         let port = |name, default| vars.parsed(name, default, "a port, 0 to 65535");
+        let own_port = if vars.get(ENV_PORT).is_some() { ENV_PORT } else { ENV_KNATIVE_PORT };
         Ok(Self {
-            address: SocketAddr::new(ip, port(ENV_PORT, 8080)?),
+            address: SocketAddr::new(ip, port(own_port, 8080)?),
             metrics_address: SocketAddr::new(ip, port(ENV_METRICS_PORT, 8081)?),
             read_timeout: unless_zero(vars.duration(ENV_READ_TIMEOUT, DEFAULT_TIMEOUT)?),
             write_timeout,
@@ -262,6 +266,15 @@ mod tests {
         let config = config(&[("port", ""), ("suppress_lock", "true")]).unwrap();
         assert_eq!(config.address.port(), 8080);
         assert_eq!(config.lock_file, None);
+    }
+
+    #[test]
+    fn the_port_is_knatives_unless_ours_is_given() {
+        let port = |variables: &[(&str, &str)]| config(variables).map(|config| config.address.port());
+        assert_eq!(port(&[("PORT", "8012")]), Ok(8012));
+        assert_eq!(port(&[("PORT", "8012"), ("port", "9000")]), Ok(9000));
+        assert_eq!(port(&[("PORT", "tcp://10.0.0.1:80"), ("port", "9000")]), Ok(9000));
+        assert_eq!(port(&[("PORT", "tcp://10.0.0.1:80")]).unwrap_err().variable, "PORT");
     }
 
     #[test]

@@ -60,7 +60,8 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    fn new(output: &Output) -> Self {
+    /// What a command left.
+    pub(crate) fn new(output: &Output) -> Self {
         Self {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout.clone()).unwrap(),

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use kit::{Host, Refusal, answer, host};
-use platform::settings::{DatasetSource, Settings, TrainType};
+use platform::settings::{Settings, TrainType};
 use platform::{data, training};
 use serde_json::json;
-use sgd_lib::downpour::{Run, RunConfig, RunError, run_name, shipment};
+use sgd_lib::downpour::{Run, RunConfig, RunError, run_name};
 use sgd_lib::state::StateError;
 use sgd_lib::stateful;
 use sgd_lib::store::{RUN_TTL, RunKeys, Store};
@@ -47,16 +47,12 @@ async fn setup(host: Arc<Host>, call: Call) -> Result<Reply, Refusal> {
     )
 }
 
-/// Opens the data, and puts them into the store where workers shall find them there.
+/// Looks at the data, which are in the store afterwards where workers shall find them there.
 async fn plan(host: &Arc<Host>, settings: Settings) -> Result<RunConfig, Refusal> {
     let store = host.store.clone();
     host::blocking(move || {
-        let data = data::open(&settings).map_err(Refusal::bad_request)?;
-        let config = training::run_config(&settings, &data).map_err(Refusal::bad_request)?;
-        if settings.dataset_source == DatasetSource::Store {
-            shipment::publish(&*store, &data)?;
-        }
-        Ok(config)
+        let data = data::describe(&settings, &*store).map_err(Refusal::data)?;
+        training::run_config(&settings, &data).map_err(Refusal::bad_request)
     })
     .await
 }

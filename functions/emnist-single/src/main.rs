@@ -31,8 +31,9 @@ async fn single(host: Arc<Host>, call: Call) -> Result<Reply, Refusal> {
 
 /// Opens the data and creates the run; a call that is delivered twice finds it there.
 fn prepare(store: Arc<dyn Store>, settings: &Settings, call_id: &str) -> Result<(Run, Dataset), Refusal> {
-    let data = data::open(settings).map_err(Refusal::bad_request)?;
-    let config = training::run_config(settings, &data).map_err(Refusal::bad_request)?;
+    let manifest = data::describe(settings, &*store).map_err(Refusal::data)?;
+    let config = training::run_config(settings, &manifest).map_err(Refusal::bad_request)?;
+    let data = data::open_for(settings, &config.data, &*store)?;
     let name = run_name(&config.data.name, call_id);
     let run = match Run::open(store.clone(), &name) {
         Ok(run) => run,

@@ -1,5 +1,6 @@
 //! What functions reply, errors included.
 
+use platform::data::DataError;
 use serde::Serialize;
 use sgd_lib::store::Claim;
 use watchdog::{Reply, StatusCode};
@@ -20,6 +21,14 @@ impl Refusal {
     /// Not now; the caller should try again, elsewhere or later: 429.
     pub fn busy(why: impl std::fmt::Display) -> Self {
         Self { status: StatusCode::TOO_MANY_REQUESTS, why: why.to_string() }
+    }
+
+    /// The caller asked for data that can't be: 400. A store that fails is nobody's fault: 500.
+    pub fn data(error: DataError) -> Self {
+        match error {
+            DataError::Shipment(error) => error.into(),
+            other => Self::bad_request(other),
+        }
     }
 
     /// With another status.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use platform::data::{self, DataError};
 use platform::identity::Identity;
-use platform::invoker::{GatewayInvoker, Invoker};
+use platform::invoker::{HttpInvoker, Invoker};
 use platform::settings::Settings;
 use sgd_lib::dataset::Dataset;
 use sgd_lib::downpour::DataRef;
@@ -20,7 +20,7 @@ use watchdog::{Call, Reply};
 use crate::Refusal;
 
 /// One attempt to call another function may take this long: a replica may have to start first.
-const ATTEMPT: Duration = Duration::from_secs(10);
+pub const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// What a function is given, read once.
 pub struct Host {
@@ -47,7 +47,8 @@ impl Host {
         let lookup = |name: &str| env::var(name).ok();
         let settings = Settings::from_environment(lookup)?;
         let store = platform::store::open(&settings, lookup)?;
-        let invoker = GatewayInvoker::new(&settings.gateway, ATTEMPT).context("gateway_hostname")?;
+        let invoker = HttpInvoker::new(&settings.function_url, &settings.gateway, ATTEMPT)
+            .context("gateway_hostname")?;
         Ok(Self::new(settings, store, Arc::new(invoker), Identity::from_environment(lookup)))
     }
 

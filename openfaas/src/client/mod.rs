@@ -64,7 +64,7 @@ impl Client {
         if url.scheme() != "http" || !url.has_host() {
             return Err(address(format!("it begins with {}:", url.scheme())));
         }
-        Ok(Self { http: http_client()?, gateway: url, credentials, timeout: DEFAULT_TIMEOUT })
+        Ok(Self { http: build(http_settings())?, gateway: url, credentials, timeout: DEFAULT_TIMEOUT })
     }
 
     /// The same gateway, with `timeout` for a call from its start to the end of the answer
@@ -148,15 +148,23 @@ impl Client {
     }
 }
 
-/// The settings that calls to a gateway share: no redirects, since a redirected `PUT` is a `GET`.
+/// An HTTP client that opens a connection for each call, so that a balancer of connections places each
+/// call anew.
 ///
 /// # Errors
 /// The system gives no resources.
-pub fn http_client() -> Result<reqwest::Client, ClientError> {
+pub fn http_client_without_reuse() -> Result<reqwest::Client, ClientError> {
+    build(http_settings().pool_max_idle_per_host(0))
+}
+
+/// What all calls share: no redirects, since a redirected `PUT` is a `GET`.
+fn http_settings() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
-        .build()
-        .map_err(|error| ClientError::Setup(error::reasons(error)))
+}
+
+fn build(settings: reqwest::ClientBuilder) -> Result<reqwest::Client, ClientError> {
+    settings.build().map_err(|error| ClientError::Setup(error::reasons(error)))
 }

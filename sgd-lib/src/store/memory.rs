@@ -57,6 +57,15 @@ impl<T> Expiring<T> {
     fn alive(&self) -> Option<&T> {
         self.until.is_none_or(|until| Instant::now() < until).then_some(&self.value)
     }
+
+    /// Lives for `ttl` from now on, unless it is over.
+    fn renew(&mut self, ttl: Duration) -> bool {
+        let alive = self.alive().is_some();
+        if alive {
+            self.until = Some(Instant::now() + ttl);
+        }
+        alive
+    }
 }
 
 impl MemoryStore {
@@ -211,6 +220,15 @@ impl Store for MemoryStore {
         }
         inner.blobs.insert(key.to_owned(), Expiring::new(value.to_vec(), Some(ttl)));
         Ok(true)
+    }
+
+    fn renew(&self, keys: &[String], ttl: Duration) -> Result<usize, StoreError> {
+        let mut inner = self.inner();
+        let renewed = keys.iter().filter(|key| {
+            let value = inner.values.get_mut(*key).is_some_and(|value| value.renew(ttl));
+            value || inner.blobs.get_mut(*key).is_some_and(|blob| blob.renew(ttl))
+        });
+        Ok(renewed.count())
     }
 
     fn now_ms(&self) -> Result<u64, StoreError> {

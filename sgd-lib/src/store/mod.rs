@@ -64,6 +64,9 @@ pub trait Store: Send + Sync {
     /// Writes a blob unless there is one. Returns whether it was written.
     fn create_blob(&self, key: &str, value: &[u8], ttl: Duration) -> Result<bool, StoreError>;
 
+    /// Lets these keys, typed state or blobs, live for `ttl` from now on. Returns how many of them exist.
+    fn renew(&self, keys: &[String], ttl: Duration) -> Result<usize, StoreError>;
+
     /// The store's clock, milliseconds since 1970: the only one that leases and records go by.
     fn now_ms(&self) -> Result<u64, StoreError>;
 

@@ -33,6 +33,9 @@ impl Pool {
         let failed =
             |error: RedisError| StoreError::Address { url: without_password(url), reason: error.to_string() };
         let info = url.into_connection_info().map_err(failed)?;
+        // Only a courtesy, which a user of few rights may not do.
+        let settings = info.redis_settings().clone().set_skip_set_lib_name();
+        let info = info.set_redis_settings(settings);
         let address = match info.addr() {
             ConnectionAddr::Tcp(host, port) => format!("{host}:{port}"),
             ConnectionAddr::Unix(path) => path.display().to_string(),

@@ -130,6 +130,15 @@ impl Store for RedisStore {
         Ok(self.call("SET", &set)? != Value::Nil)
     }
 
+    fn renew(&self, keys: &[String], ttl: Duration) -> Result<usize, StoreError> {
+        let mut pipeline = redis::pipe();
+        for key in keys {
+            pipeline.cmd("PEXPIRE").arg(key).arg(millis(ttl));
+        }
+        let replies: Vec<u8> = self.pool.run("PEXPIRE", |connection| pipeline.query(connection))?;
+        Ok(replies.into_iter().filter(|exists| *exists == 1).count())
+    }
+
     fn now_ms(&self) -> Result<u64, StoreError> {
         let Value::Array(time) = self.call("TIME", &cmd("TIME"))? else {
             return Err(unexpected("TIME", "a time"));
