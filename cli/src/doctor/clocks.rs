@@ -46,13 +46,14 @@ impl Reading {
     /// What to say of it.
     pub(super) fn finding(&self) -> Finding {
         let Self { whose, ahead_ms, within_ms } = self;
-        let text =
-            format!("the {whose}'s is {ahead_ms:+.0} ms off this machine's, known to ± {within_ms:.0} ms");
-        if ahead_ms.abs() - within_ms > TOLERABLE_MS {
-            let advice = "let both be set by NTP: times in logs and callbacks are not comparable";
+        let certain = ahead_ms.abs() - within_ms;
+        if certain > TOLERABLE_MS {
+            let advice = "let both be set by NTP: times in logs are not comparable";
+            let text = format!("the {whose}'s is {ahead_ms:+.0} ms off this machine's (± {within_ms:.0} ms)");
             Finding::warning(PART, text, advice)
         } else {
-            Finding::ok(PART, text)
+            let most = ahead_ms.abs() + within_ms;
+            Finding::ok(PART, format!("the {whose}'s agrees with this machine's to {most:.0} ms"))
         }
     }
 }

@@ -23,7 +23,10 @@ pub(super) async fn check(gateway: &Client, clocks: &mut Vec<Reading>) -> Vec<Fi
     clocks.extend(Reading::of_reply(&reply, asked));
     let line = reply.first_line();
     match (reply.status, line.strip_prefix("pixels_per_image is 1; ")) {
-        (400, Some(found)) => vec![Finding::ok(PART, format!("{SETUP} finds {found} pixels an image"))],
+        (400, Some(found)) => {
+            let found = found.replace(" has ", ", images of ");
+            vec![Finding::ok(PART, format!("{SETUP} finds {found} pixels"))]
+        }
         (400, None) => {
             let advice = "data_dir or data_root in stack.yml name its folder; dataset_source store takes it from the Redis";
             vec![Finding::problem(PART, format!("{SETUP}: {line}"), advice)]

@@ -9,7 +9,7 @@ use super::Finding;
 
 const PART: &str = "gateway";
 /// Longer than a gateway that is well ever takes.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the gateway says.
 pub(super) struct Answer {
@@ -35,7 +35,7 @@ impl Answer {
 
 pub(super) async fn check(gateway: &Client) -> (Vec<Finding>, Option<Answer>) {
     let patient = gateway.clone().with_timeout(PATIENCE);
-    if let Err(error) = patient.wait_until_healthy(Duration::ZERO).await {
+    if let Err(error) = patient.wait_until_healthy(PATIENCE).await {
         let advice = "downpour up starts a local one; in a cluster kubectl port-forward -n openfaas service/gateway 8080 \
                       makes one reachable";
         return (vec![Finding::problem(PART, error.to_string(), advice)], None);
