@@ -11,6 +11,7 @@ mod doctor;
 mod elsewhere;
 mod endings;
 mod engines;
+mod priority;
 mod refusals;
 mod reproducible;
 mod size;
