@@ -114,7 +114,7 @@ struct Finished<'a> {
     wall_s: f64,
 }
 
-pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
+pub(crate) fn run(global: &Global, args: &Args) -> Result<()> {
     let started = Instant::now();
     let settings = settings(&args.settings)?;
     let state = StateDir::locate(global.state_dir.as_deref())?;
@@ -125,7 +125,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
             place = Place::find(&state, &stack, &settings, args.basic_auth.clone()) => place?,
             () = signals.next() => bail!("interrupted"),
         };
-        let trained = train(global, &settings, &place, &args, &mut signals).await;
+        let trained = train(global, &settings, &place, args, &mut signals).await;
         let left = tokio::select! {
             left = place.leave() => left,
             () = signals.next() => bail!("interrupted before everything had ended"),
@@ -150,9 +150,8 @@ async fn train(
     let store = Arc::new(place.store(&args.password)?);
     if place.is_local() {
         scale(&client(&running.gateway, args.basic_auth.as_deref())?, settings).await?;
-    } else {
-        reach(store.clone()).await?;
     }
+    reach(store.clone()).await?;
     let invoked = Instant::now();
     let answer = tokio::select! {
         answer = setup(&functions, settings) => answer?,
