@@ -3,12 +3,14 @@
 mod args;
 mod classes;
 mod commands;
+mod doctor;
 mod download;
 mod exit_code;
 mod images;
 mod local;
 mod logging;
 mod model_file;
+mod remote;
 mod render;
 mod report;
 mod settings_args;

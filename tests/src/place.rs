@@ -15,8 +15,8 @@ use crate::background::Background;
 use crate::binaries::binary;
 use crate::processes::{self, Process};
 
-/// What the stack file takes from the environment: a scenario says it itself.
-const STACK_VARIABLES: [&str; 9] = [
+/// What the stack file and commands take from the environment: a scenario says it itself.
+const VARIABLES: [&str; 12] = [
     "DATABASE",
     "DATASET",
     "DATASET_SOURCE",
@@ -26,6 +26,9 @@ const STACK_VARIABLES: [&str; 9] = [
     "STORE_SECRET",
     "STORE_URL",
     "TAG",
+    "OPENFAAS_URL",
+    "store_url",
+    "store_password_secret",
 ];
 
 /// A temporary folder with a state folder in it. Dropping it checks that nothing is left that ran there.
@@ -61,7 +64,7 @@ impl Place {
     /// `downpour` with these arguments, not started yet.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(binary("downpour"));
-        for variable in STACK_VARIABLES {
+        for variable in VARIABLES {
             command.env_remove(variable);
         }
         command.args(args).current_dir(self.dir.path()).env("DOWNPOUR_STATE", self.path("state"));

@@ -76,6 +76,11 @@ impl Platform {
         Self { up, store_url: text("store_url"), gateway, runtime, place }
     }
 
+    /// The gateway's address.
+    pub fn gateway_url(&self) -> &str {
+        self.gateway.gateway()
+    }
+
     /// Calls a function with this body, as the call of this name where one is given.
     pub fn call(&self, function: &str, body: &[u8], call_id: Option<&str>) -> Answer {
         self.call_all(function, &[(body, call_id)]).remove(0)

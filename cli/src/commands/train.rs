@@ -9,20 +9,23 @@ use anyhow::{Context, Result, bail};
 use openfaas::client::Client;
 use openfaas::names::ScaleRange;
 use openfaas::stack::Stack;
+use platform::invoker::{HttpInvoker, Invoker as _};
 use platform::settings::{Settings, TrainType};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sgd_lib::downpour::Run;
-use sgd_lib::store::RedisStore;
+use sgd_lib::store::{RedisStore, Store as _};
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::spawn_blocking;
 
 use crate::args::Global;
 use crate::exit_code::BadArguments;
-use crate::local::platform::{Options, Platform, client};
+use crate::local::platform::{Options, Platform};
 use crate::local::running::{self, AlreadyRunning, InUse, Running};
 use crate::local::signals::EndSignals;
 use crate::local::stack;
+use crate::remote::gateway::client;
+use crate::remote::password::PasswordArgs;
 use crate::render::output;
 use crate::render::progress::Progress;
 use crate::report::Report;
@@ -39,9 +42,12 @@ pub(crate) struct Args {
     /// The stack to deploy [default: ./stack.yaml, ./stack.yml, else the built-in one]
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// A folder with the files basic-auth-user and basic-auth-password of the gateway
+    /// A folder with the files basic-auth-user and basic-auth-password of the gateway [default: what
+    /// faas-cli login left]
     #[arg(long, value_name = "DIR")]
     basic_auth: Option<PathBuf>,
+    #[command(flatten)]
+    password: PasswordArgs,
     #[command(flatten)]
     settings: SettingsArgs,
 }
@@ -51,7 +57,9 @@ Examples:
   downpour train
   downpour train --dataset emnist-bymerge --workers 4 --target-accuracy 0.8
   downpour train --data-dir ./my-data --epochs 15 --lr-schedule cosine --json
-  downpour train --gateway http://gateway.example:8080 --store-url redis://redis.example:6379";
+  downpour train --gateway http://gateway.example:8080 --store-url redis://redis.example:6379
+
+Without those two flags, the variables OPENFAAS_URL and store_url name a platform elsewhere.";
 
 /// Sets a run up and calls the train function for each worker.
 const SETUP: &str = "emnist-setup";
@@ -59,6 +67,8 @@ const SETUP: &str = "emnist-setup";
 const TRAIN: &str = "emnist-train";
 /// How long replicas may take to come up before training begins without them.
 const REPLICAS_UP: Duration = Duration::from_secs(5);
+/// How long a call of a function may take, as through OpenFaaS' gateway.
+const CALL: Duration = Duration::from_secs(60);
 /// Does everything in one invocation (`train_type` 1).
 const SINGLE: &str = "emnist-single";
 
@@ -72,6 +82,9 @@ struct SetupAnswer {
     /// Those that found none, and why.
     #[serde(default)]
     left_out: Vec<LeftOut>,
+    /// Whether the workers were queued (`fan_out` async) and may come later.
+    #[serde(default)]
+    queued: bool,
 }
 
 /// A call to the train function that found no place.
@@ -101,7 +114,7 @@ struct Finished<'a> {
     wall_s: f64,
 }
 
-pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
+pub(crate) fn run(global: &Global, args: &Args) -> Result<()> {
     let started = Instant::now();
     let settings = settings(&args.settings)?;
     let state = StateDir::locate(global.state_dir.as_deref())?;
@@ -112,7 +125,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
             place = Place::find(&state, &stack, &settings, args.basic_auth.clone()) => place?,
             () = signals.next() => bail!("interrupted"),
         };
-        let trained = train(global, &settings, &place, args.basic_auth, &mut signals).await;
+        let trained = train(global, &settings, &place, args, &mut signals).await;
         let left = tokio::select! {
             left = place.leave() => left,
             () = signals.next() => bail!("interrupted before everything had ended"),
@@ -129,18 +142,19 @@ async fn train(
     global: &Global,
     settings: &Settings,
     place: &Place,
-    basic_auth: Option<PathBuf>,
+    args: &Args,
     signals: &mut EndSignals,
 ) -> Result<(Report, f64)> {
     let running = place.running();
-    let gateway = client(&running.gateway, basic_auth.as_deref())?;
-    let store = Arc::new(RedisStore::open(&running.store_url)?);
+    let functions = HttpInvoker::new(&settings.function_url, &running.gateway, CALL)?;
+    let store = Arc::new(place.store(&args.password)?);
     if place.is_local() {
-        scale(&gateway, settings).await?;
+        scale(&client(&running.gateway, args.basic_auth.as_deref())?, settings).await?;
     }
+    reach(store.clone()).await?;
     let invoked = Instant::now();
     let answer = tokio::select! {
-        answer = setup(&gateway, settings) => answer?,
+        answer = setup(&functions, settings) => answer?,
         () = signals.next() => bail!("interrupted"),
     };
     announce(global, &answer)?;
@@ -148,7 +162,7 @@ async fn train(
     let audience = audience(global, settings);
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
-    let (runtime, recruiter) = (Handle::current(), gateway.clone());
+    let (runtime, recruiter) = (Handle::current(), functions.clone());
     let mut following = spawn_blocking(move || {
         let run = Run::open(store, &name)?;
         let recruit = |worker| {
@@ -177,6 +191,17 @@ fn audience(global: &Global, settings: &Settings) -> Audience {
 fn settings(args: &SettingsArgs) -> Result<Settings> {
     let mut settings = args.settings().map_err(|error| BadArguments(error.to_string()))?;
     settings.check().map_err(|error| BadArguments(error.to_string()))?;
+    // As faas-cli and functions are told where the platform is.
+    for (variable, flag, setting) in
+        [("OPENFAAS_URL", "gateway", "gateway_hostname"), ("store_url", "store-url", "store_url")]
+    {
+        let given = std::env::var(variable).ok().filter(|value| !value.is_empty());
+        if let Some(value) = given.filter(|_| !settings.is_given(setting)) {
+            settings = settings
+                .overridden_by_flag(flag, &value)
+                .map_err(|error| BadArguments(format!("variable {variable}, as {error}")))?;
+        }
+    }
     // stack.yml stops at 75 %, for experiments; somebody who asks for no target wants all epochs.
     if !settings.is_given("target_accuracy") {
         settings = settings.overridden_by_flag("target-accuracy", "none")?;
@@ -210,7 +235,14 @@ impl Place {
     ) -> Result<Self> {
         let given = |variable| settings.is_given(variable);
         let store_url = settings.store_url.as_str().to_owned();
-        if given("gateway_hostname") {
+        // The gateway that is named may be the local one.
+        if let Some((in_use, running)) = running::join(state.path())?
+            && running.gateway == settings.gateway
+            && !given("store_url")
+        {
+            return Ok(Self::Found { running, _in_use: Some(in_use) });
+        }
+        if given("gateway_hostname") || given("function_url") {
             let running = Running { pid: std::process::id(), gateway: settings.gateway.clone(), store_url };
             return Ok(Self::Found { running, _in_use: None });
         }
@@ -234,6 +266,11 @@ impl Place {
     /// Whether its functions are processes on this machine.
     fn is_local(&self) -> bool {
         !matches!(self, Self::Found { _in_use: None, .. })
+    }
+
+    fn store(&self, password: &PasswordArgs) -> Result<RedisStore> {
+        let url = &self.running().store_url;
+        if self.is_local() { Ok(RedisStore::open(url)?) } else { password.open(url) }
     }
 
     fn running(&self) -> &Running {
@@ -260,22 +297,32 @@ fn announce(global: &Global, answer: &SetupAnswer) -> Result<()> {
     if global.json {
         return output::json(&SetUp { event: "setup", answer });
     }
-    eprintln!("run {}: {} workers on {}", answer.run, answer.workers, answer.dataset);
+    let queued = if answer.queued { " queued" } else { "" };
+    eprintln!("run {}: {} workers{queued} on {}", answer.run, answer.workers, answer.dataset);
     for left_out in &answer.left_out {
         eprintln!("no place for {}: {}", left_out.place, left_out.why);
     }
     Ok(())
 }
 
+/// What is elsewhere may be out of reach from here: better to know that before the run begins.
+async fn reach(store: Arc<RedisStore>) -> Result<()> {
+    spawn_blocking(move || store.now_ms()).await?.map(drop).context(
+        "the platform's Redis, which holds the run, must be reachable from here: --store-url names its address \
+         (in a cluster, after kubectl port-forward -n openfaas-fn service/redis 6379, redis://127.0.0.1:6379)",
+    )
+}
+
 /// Calls the setup function.
-async fn setup(gateway: &Client, settings: &Settings) -> Result<SetupAnswer> {
+async fn setup(functions: &HttpInvoker, settings: &Settings) -> Result<SetupAnswer> {
     let mut body = settings.to_json();
     // These say how this command reaches the platform; functions know that themselves.
     if let Some(body) = body.as_object_mut() {
-        body.retain(|key, _| key != "gateway_hostname" && key != "store_url");
+        body.retain(|key, _| !["gateway_hostname", "function_url", "store_url"].contains(&key.as_str()));
     }
     let function = if settings.train_type == TrainType::SingleFunction { SINGLE } else { SETUP };
-    let reply = gateway.invoke(function, serde_json::to_vec(&body)?, Default::default()).await?;
+    let call_id = format!("{:032x}", rand::random::<u128>());
+    let reply = functions.invoke(function, serde_json::to_vec(&body)?, &call_id).await?;
     if !reply.is_success() {
         bail!("{function} answered {}: {}", reply.status, reply.first_line());
     }
@@ -285,9 +332,10 @@ async fn setup(gateway: &Client, settings: &Settings) -> Result<SetupAnswer> {
 }
 
 /// Has a train function take the place of a worker, whose lease decides whether it is free.
-async fn recruit(gateway: Client, run: String, worker: u32) {
-    let order = json!({"run": run, "place": format!("{run}-again-{worker}"), "worker": worker});
-    match gateway.invoke(TRAIN, order.to_string().into_bytes(), Default::default()).await {
+async fn recruit(functions: HttpInvoker, run: String, worker: u32) {
+    let place = format!("{run}-again-{worker}");
+    let order = json!({"run": run, "place": place, "worker": worker});
+    match functions.invoke(TRAIN, order.to_string().into_bytes(), &place).await {
         Ok(reply) => tracing::info!(run, worker, status = reply.status, "asked for a worker anew"),
         Err(error) => tracing::warn!(run, worker, %error, "no worker found"),
     }

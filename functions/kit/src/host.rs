@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
 use platform::data::{self, DataError};
+use anyhow::{Context, Result, ensure};
 use platform::identity::Identity;
-use platform::invoker::{HttpInvoker, Invoker};
+use platform::invoker::{HttpInvoker, Invoker, UrlTemplate};
 use platform::settings::Settings;
 use sgd_lib::dataset::Dataset;
 use sgd_lib::downpour::DataRef;
@@ -20,7 +20,7 @@ use watchdog::{Call, Reply};
 use crate::Refusal;
 
 /// One attempt to call another function may take this long: a replica may have to start first.
-pub const ATTEMPT: Duration = Duration::from_secs(10);
+const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// What a function is given, read once.
 pub struct Host {
@@ -60,6 +60,19 @@ impl Host {
         identity: Identity,
     ) -> Self {
         Self { settings, store, invoker, identity, hosted: Mutex::default(), data: Mutex::default() }
+    }
+
+    /// The gateway's asynchronous queue. It answers 202, and calls the function when it can.
+    ///
+    /// # Errors
+    /// Functions are called past the gateway.
+    pub fn queue(&self) -> Result<HttpInvoker> {
+        let Settings { function_url, gateway, .. } = &self.settings;
+        ensure!(
+            function_url.needs_gateway(),
+            "fan_out is async, which takes OpenFaaS' gateway; function_url is {function_url}, which needs none"
+        );
+        Ok(HttpInvoker::new(&UrlTemplate::queue(), gateway, ATTEMPT)?)
     }
 
     /// Serves `handle` until the process is told to end.

@@ -196,7 +196,7 @@ impl<'a> Worker<'a> {
         let (store, keys, config) = (run.store(), run.keys(), run.config());
         check_data(config, train, test)?;
         let clock = (store.now_ms()?, Instant::now());
-        let workers = wait_for_start(&**store, keys, &lease)?;
+        let workers = wait_for_start(&**store, keys, &lease, config.workers)?;
         let partition = Partition::new(train.len(), config.batch_size, workers);
         let schedule = config.algorithm.schedule(config, partition, lease.worker);
         let rows = config.architecture.rows();

@@ -9,8 +9,9 @@ use crate::downpour::record::WorkerRecord;
 use crate::state;
 use crate::store::{Cursors, Exchange, Lease, RunKeys, Store, StoreError};
 
-/// How long a worker waits for setup to say how many workers there are.
-const START_PATIENCE: Duration = Duration::from_secs(15);
+/// How long a worker waits for the others. More than the ten seconds after which a queue tries a call
+/// again that found no place at first.
+const START_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Whether the data fit the run.
 pub(super) fn check_data(config: &RunConfig, train: Split<'_>, test: Split<'_>) -> Result<(), WorkerError> {
@@ -34,23 +35,31 @@ pub(super) fn check_data(config: &RunConfig, train: Split<'_>, test: Split<'_>) 
     Ok(())
 }
 
-/// Setup fixes the number of workers when every one has its place, or is given up. Should setup have
-/// died, the workers that are there go on by themselves. The lease is kept meanwhile.
-pub(super) fn wait_for_start(store: &dyn Store, run: &RunKeys, lease: &Lease) -> Result<u32, StoreError> {
+/// The number of workers is fixed once: by setup, when every call has its place or is given up; by the
+/// workers, when all `wanted` are there, or when one has waited long enough, to those that are. So a run
+/// begins too where setup died, and where a queue brings the calls later, or never. The lease is kept
+/// meanwhile.
+pub(super) fn wait_for_start(
+    store: &dyn Store,
+    run: &RunKeys,
+    lease: &Lease,
+    wanted: u32,
+) -> Result<u32, StoreError> {
     let deadline = Instant::now() + START_PATIENCE;
     let mut pause = Duration::from_micros(500);
     loop {
         let look = Exchange { lease: Some(lease), cursors: Some(&Cursors::new()), ..Exchange::default() };
-        let control = store.exchange(run, &look)?.control;
-        match control.workers {
+        let found = store.exchange(run, &look)?;
+        match found.control.workers {
             Some(workers) => return Ok(workers),
-            None if control.stop.is_some() || Instant::now() > deadline => break,
+            None if found.streams.len() >= wanted as usize => return store.fix_workers(run, wanted),
+            None if found.control.stop.is_some() || Instant::now() > deadline => break,
             None => std::thread::sleep(pause),
         }
         pause = (pause * 2).min(Duration::from_millis(20));
     }
     let streams = store.streams(run)?;
-    tracing::warn!(workers = streams, "setup did not say how many workers there are: those that are here");
+    tracing::warn!(workers = streams, "not all workers have come: those that are here begin");
     store.fix_workers(run, streams.max(1))
 }
 
