@@ -5,6 +5,7 @@ mod classes;
 mod commands;
 mod download;
 mod exit_code;
+mod grid;
 mod images;
 mod local;
 mod logging;
@@ -13,6 +14,7 @@ mod render;
 mod report;
 mod settings_args;
 mod state_dir;
+mod training;
 mod watch;
 
 use std::process::ExitCode;

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use sgd_lib::downpour::{Event, Run, RunStatus};
 
+use crate::local::signals::Interrupted;
 use crate::render::output;
 use crate::render::progress::{Accuracy, Progress, WorkerProgress};
 
@@ -25,6 +26,8 @@ pub(crate) enum Audience {
     Person(Box<Progress>),
     /// A program: an object a line on standard output.
     Program,
+    /// Nobody.
+    Nobody,
 }
 
 /// Follows `run` until it is over or `interrupted` is set; then asks its workers to stop. Blocking.
@@ -58,7 +61,8 @@ fn follow(
     loop {
         if interrupted.load(Ordering::Relaxed) {
             run.stop()?;
-            bail!("interrupted: run {} was asked to stop", run.name());
+            let asked = format!("run {} was asked to stop", run.name());
+            return Err(anyhow::Error::new(Interrupted).context(asked));
         }
         let wait = if left { LAST_WAIT } else { EVENT_WAIT };
         for (id, event) in run.events(&cursor, wait)? {
@@ -88,6 +92,7 @@ fn follow(
 impl Audience {
     fn tell(&mut self, event: &Event) -> Result<()> {
         match self {
+            Self::Nobody => Ok(()),
             Self::Program => output::json(&object(event)),
             Self::Person(progress) => {
                 show(progress, event);

@@ -26,6 +26,7 @@ pub fn run_config(settings: &Settings, data: &Dataset) -> Result<RunConfig, Arch
             in_store: settings.dataset_source == DatasetSource::Store,
             transpose: settings.transpose,
             digest: data.digest(),
+            train_images: data.train().len() as u64,
         },
         architecture: Architecture::new(data.pixels(), &settings.hidden, data.classes())?,
         workers,

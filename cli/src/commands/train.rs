@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -10,12 +9,9 @@ use openfaas::client::Client;
 use openfaas::names::ScaleRange;
 use openfaas::stack::Stack;
 use platform::settings::{Settings, TrainType};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use sgd_lib::downpour::Run;
+use serde::Serialize;
 use sgd_lib::store::RedisStore;
-use tokio::runtime::{Handle, Runtime};
-use tokio::task::spawn_blocking;
+use tokio::runtime::Runtime;
 
 use crate::args::Global;
 use crate::exit_code::BadArguments;
@@ -28,7 +24,8 @@ use crate::render::progress::Progress;
 use crate::report::Report;
 use crate::settings_args::SettingsArgs;
 use crate::state_dir::StateDir;
-use crate::watch::{Audience, until_over};
+use crate::training::{SETUP, SINGLE, SetupAnswer, TRAIN, await_replicas, follow, set_up};
+use crate::watch::Audience;
 
 /// Train a network: invokes emnist-setup through the gateway and follows the run to its end
 ///
@@ -53,33 +50,8 @@ Examples:
   downpour train --data-dir ./my-data --epochs 15 --lr-schedule cosine --json
   downpour train --gateway http://gateway.example:8080 --store-url redis://redis.example:6379";
 
-/// Sets a run up and calls the train function for each worker.
-const SETUP: &str = "emnist-setup";
-/// Becomes a worker.
-const TRAIN: &str = "emnist-train";
 /// How long replicas may take to come up before training begins without them.
 const REPLICAS_UP: Duration = Duration::from_secs(5);
-/// Does everything in one invocation (`train_type` 1).
-const SINGLE: &str = "emnist-single";
-
-/// What setup answers; `--json` passes it on.
-#[derive(Deserialize, Serialize)]
-struct SetupAnswer {
-    run: String,
-    dataset: String,
-    /// Those that found a place.
-    workers: u32,
-    /// Those that found none, and why.
-    #[serde(default)]
-    left_out: Vec<LeftOut>,
-}
-
-/// A call to the train function that found no place.
-#[derive(Deserialize, Serialize)]
-struct LeftOut {
-    place: String,
-    why: String,
-}
 
 /// The first line that `--json` prints.
 #[derive(Serialize)]
@@ -108,10 +80,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
     let stack = stack::load(args.file.as_deref())?;
     Runtime::new()?.block_on(async {
         let mut signals = EndSignals::listen()?;
-        let place = tokio::select! {
-            place = Place::find(&state, &stack, &settings, args.basic_auth.clone()) => place?,
-            () = signals.next() => bail!("interrupted"),
-        };
+        let place = signals.unless(Place::find(&state, &stack, &settings, args.basic_auth.clone())).await?;
         let trained = train(global, &settings, &place, args.basic_auth, &mut signals).await;
         let left = tokio::select! {
             left = place.leave() => left,
@@ -139,32 +108,10 @@ async fn train(
         scale(&gateway, settings).await?;
     }
     let invoked = Instant::now();
-    let answer = tokio::select! {
-        answer = setup(&gateway, settings) => answer?,
-        () = signals.next() => bail!("interrupted"),
-    };
+    let answer = signals.unless(setup(&gateway, settings)).await?;
     announce(global, &answer)?;
-    let name = answer.run;
-    let audience = audience(global, settings);
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = interrupted.clone();
-    let (runtime, recruiter) = (Handle::current(), gateway.clone());
-    let mut following = spawn_blocking(move || {
-        let run = Run::open(store, &name)?;
-        let recruit = |worker| {
-            let _task = runtime.spawn(recruit(recruiter.clone(), name.clone(), worker));
-        };
-        let status = until_over(&run, audience, &flag, recruit)?;
-        Ok((Report::new(&run, &status), invoked.elapsed().as_secs_f64()))
-    });
-    tokio::select! {
-        trained = &mut following => return trained?,
-        () = signals.next() => interrupted.store(true, Ordering::Relaxed),
-    }
-    tokio::select! {
-        trained = following => trained?,
-        () = signals.next() => bail!("interrupted"),
-    }
+    let report = follow(&gateway, store, answer.run, audience(global, settings), signals).await?;
+    Ok((report, invoked.elapsed().as_secs_f64()))
 }
 
 fn audience(global: &Global, settings: &Settings) -> Audience {
@@ -274,22 +221,7 @@ async fn setup(gateway: &Client, settings: &Settings) -> Result<SetupAnswer> {
         body.retain(|key, _| key != "gateway_hostname" && key != "store_url");
     }
     let function = if settings.train_type == TrainType::SingleFunction { SINGLE } else { SETUP };
-    let reply = gateway.invoke(function, serde_json::to_vec(&body)?, Default::default()).await?;
-    if !reply.is_success() {
-        bail!("{function} answered {}: {}", reply.status, reply.first_line());
-    }
-    serde_json::from_slice(&reply.body).with_context(|| {
-        format!("{function} answered {:?}; expected an object with run, dataset, workers", reply.first_line())
-    })
-}
-
-/// Has a train function take the place of a worker, whose lease decides whether it is free.
-async fn recruit(gateway: Client, run: String, worker: u32) {
-    let order = json!({"run": run, "place": format!("{run}-again-{worker}"), "worker": worker});
-    match gateway.invoke(TRAIN, order.to_string().into_bytes(), Default::default()).await {
-        Ok(reply) => tracing::info!(run, worker, status = reply.status, "asked for a worker anew"),
-        Err(error) => tracing::warn!(run, worker, %error, "no worker found"),
-    }
+    set_up(gateway, function, &body).await
 }
 
 /// A replica for each worker, as far as the function's label allows; in a cluster that is up to whoever
@@ -302,12 +234,7 @@ async fn scale(gateway: &Client, settings: &Settings) -> Result<()> {
         gateway.scale(TRAIN, wanted).await?;
     }
     // So that each worker finds a replica of its own; where one does not come up, they pack.
-    let deadline = Instant::now() + REPLICAS_UP;
-    while gateway.get(TRAIN).await?.is_some_and(|function| function.available_replicas < wanted)
-        && Instant::now() < deadline
-    {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    await_replicas(gateway, TRAIN, wanted, REPLICAS_UP).await?;
     Ok(())
 }
 

@@ -8,12 +8,12 @@ mod lines;
 mod reply;
 mod system;
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Url};
 
+pub use crate::credentials::Credentials;
 pub use error::ClientError;
 pub use lines::LogLines;
 pub use reply::{MAX_REPLY, Reply, post};
@@ -27,21 +27,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Between two looks at `/healthz`.
 const HEALTH_INTERVAL: Duration = Duration::from_millis(20);
-
-/// What basic authentication sends.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// The user, as a rule `admin`.
-    pub user: String,
-    /// The password.
-    pub password: String,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("user", &self.user).finish_non_exhaustive()
-    }
-}
 
 /// A gateway. Clones share one pool of connections.
 #[derive(Clone, Debug)]

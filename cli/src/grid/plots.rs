@@ -1,0 +1,225 @@
+//! The plots of a grid: time by workers and by batch size, speed-up and iterations by workers, each with what
+//! the original experiments published where it is the same.
+
+mod axis;
+mod chart;
+mod legend;
+mod marker;
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use platform::settings::Settings;
+
+use self::axis::{Axis, Scale};
+use self::chart::{Chart, Line, Point};
+use super::original;
+use super::output::Setting;
+use super::summary::{Spread, Summary};
+
+/// One plot.
+pub(crate) struct Plot {
+    pub(crate) title: String,
+    /// The file's name.
+    pub(crate) file: String,
+    pub(crate) svg: String,
+}
+
+/// A setting that an axis or the lines of a plot go by.
+#[derive(Clone, Copy)]
+struct Dimension {
+    name: &'static str,
+    of: fn(&Settings) -> usize,
+    scale: Scale,
+}
+
+const WORKERS: Dimension =
+    Dimension { name: "workers", of: |settings| settings.workers, scale: Scale::Linear };
+const BATCH_SIZE: Dimension =
+    Dimension { name: "batch size", of: |settings| settings.batch_size, scale: Scale::Logarithmic };
+
+/// Configurations that differ in workers and batch size alone, and what the plots of them say.
+struct Group<'a> {
+    summaries: Vec<&'a Summary<'a>>,
+    /// Below the title.
+    subtitle: String,
+    /// Of a file's name.
+    suffix: String,
+}
+
+/// What a plot shows of a configuration: measured here, and by the original experiments.
+struct Figure<'a> {
+    here: &'a dyn Fn(&Summary<'_>) -> Option<Spread>,
+    original: &'a dyn Fn(&Settings) -> Option<f64>,
+}
+
+/// Every plot that there are measurements for; one set for each combination of the settings that vary
+/// beyond workers and batch size.
+pub(crate) fn all(setting: &Setting, summaries: &[Summary<'_>]) -> Result<Vec<Plot>> {
+    let variations: BTreeSet<_> = summaries.iter().map(|summary| &summary.configuration.varied).collect();
+    let mut plots = Vec::new();
+    for varied in variations {
+        let of_it = summaries.iter().filter(|summary| &summary.configuration.varied == varied);
+        let summaries: Vec<_> = of_it.collect();
+        let pairs: Vec<_> = varied.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let subtitle = [subtitle(setting, &summaries)].into_iter().chain(pairs.iter().cloned());
+        let group = Group {
+            subtitle: subtitle.collect::<Vec<_>>().join(", "),
+            suffix: pairs.iter().map(|pair| format!("-{pair}")).collect(),
+            summaries,
+        };
+        plots.extend(group.plots()?);
+    }
+    Ok(plots)
+}
+
+fn subtitle(setting: &Setting, summaries: &[&Summary<'_>]) -> String {
+    let datasets: BTreeSet<_> = summaries.iter().map(|summary| summary.datasets()).collect();
+    let datasets: Vec<_> = datasets.into_iter().filter(|name| !name.is_empty()).collect();
+    let Setting { platform, rounds } = setting;
+    format!("{} on {platform}; mean and standard deviation of {rounds} rounds", datasets.join(", "))
+}
+
+impl Group<'_> {
+    fn plots(&self) -> Result<Vec<Plot>> {
+        let time = Figure { here: &|summary| summary.time(), original: &original::seconds };
+        let iterations =
+            Figure { here: &|summary| summary.spread(|measured| measured.iterations), original: &|_| None };
+        let alone = |summary: &Summary<'_>| self.alone(summary)?.time();
+        let speed_up = Figure {
+            here: &|summary| Some(ratio(alone(summary)?, summary.time()?)),
+            original: &|settings| {
+                let mut alone = settings.clone();
+                alone.workers = 1;
+                Some(original::seconds(&alone)? / original::seconds(settings)?)
+            },
+        };
+        let seconds = Axis::new("Time (s)", Scale::Logarithmic);
+        let linear = |label| Axis { from_zero: true, ..Axis::new(label, Scale::Linear) };
+        let times = Axis { reference: Some(1.0), ..linear("Speed-up over one worker (×)") };
+        let target = self.target();
+        let drawn = [
+            self.plot(
+                &format!("Time {target}, by workers"),
+                "time-by-workers",
+                seconds.clone(),
+                [WORKERS, BATCH_SIZE],
+                &time,
+            )?,
+            self.plot(
+                &format!("Time {target}, by batch size"),
+                "time-by-batch-size",
+                seconds,
+                [BATCH_SIZE, WORKERS],
+                &time,
+            )?,
+            self.plot("Speed-up, by workers", "speed-up", times, [WORKERS, BATCH_SIZE], &speed_up)?,
+            self.plot(
+                &format!("Iterations {target}, by workers"),
+                "iterations-by-workers",
+                linear("Iterations (epochs of all workers)"),
+                [WORKERS, BATCH_SIZE],
+                &iterations,
+            )?,
+        ];
+        Ok(drawn.into_iter().flatten().collect())
+    }
+
+    /// Draws a figure, or nothing where nothing was measured.
+    fn plot(
+        &self,
+        title: &str,
+        file: &str,
+        y: Axis,
+        [along, by]: [Dimension; 2],
+        figure: &Figure<'_>,
+    ) -> Result<Option<Plot>> {
+        let kinds: BTreeSet<usize> =
+            self.summaries.iter().map(|summary| (by.of)(settings(summary))).collect();
+        let line = |kind: usize, dashed: bool| {
+            let points = self.points(along, |settings| (by.of)(settings) == kind, figure, dashed);
+            Line { name: label(by, kind), points }
+        };
+        let here: Vec<Line> = kinds.iter().map(|kind| line(*kind, false)).collect();
+        if here.iter().all(|line| line.points.is_empty()) {
+            return Ok(None);
+        }
+        let chart = Chart {
+            title: title.to_owned(),
+            subtitle: self.subtitle.clone(),
+            x: Axis::new(&capitalised(along.name), along.scale),
+            y,
+            here,
+            original: kinds.iter().map(|kind| line(*kind, true)).collect(),
+        };
+        let file = format!("{file}{}.svg", self.suffix);
+        Ok(Some(Plot { title: title.to_owned(), file, svg: chart.draw()? }))
+    }
+
+    fn points(
+        &self,
+        along: Dimension,
+        is_on_line: impl Fn(&Settings) -> bool,
+        figure: &Figure<'_>,
+        of_the_original: bool,
+    ) -> Vec<Point> {
+        let mut points: Vec<Point> = self
+            .summaries
+            .iter()
+            .filter(|summary| is_on_line(settings(summary)))
+            .filter_map(|summary| {
+                let x = (along.of)(settings(summary)) as f64;
+                let spread = if of_the_original {
+                    Spread { mean: (figure.original)(settings(summary))?, deviation: None }
+                } else {
+                    (figure.here)(summary)?
+                };
+                Some(Point { x, y: spread.mean, deviation: spread.deviation.unwrap_or(0.0) })
+            })
+            .collect();
+        points.sort_by(|a, b| a.x.total_cmp(&b.x));
+        points
+    }
+
+    /// The configuration with one worker that differs in nothing else.
+    fn alone(&self, summary: &Summary<'_>) -> Option<&Summary<'_>> {
+        let same = |other: &&&Summary<'_>| {
+            settings(other).workers == 1 && settings(other).batch_size == settings(summary).batch_size
+        };
+        self.summaries.iter().find(same).copied()
+    }
+
+    /// When a run ends, in words.
+    fn target(&self) -> String {
+        let target = self.summaries.first().and_then(|summary| settings(summary).target_accuracy);
+        target.map_or_else(
+            || "of all epochs".to_owned(),
+            |target| format!("to {} % test accuracy", 100.0 * target),
+        )
+    }
+}
+
+/// One mean over another, with the deviation that follows from theirs.
+fn ratio(over: Spread, under: Spread) -> Spread {
+    let mean = over.mean / under.mean;
+    let relative = |spread: Spread| Some((spread.deviation? / spread.mean).powi(2));
+    let squares = relative(over).zip(relative(under)).map(|(over, under)| over + under);
+    Spread { mean, deviation: squares.map(|squares| mean * squares.sqrt()) }
+}
+
+fn settings<'a>(summary: &Summary<'a>) -> &'a Settings {
+    &summary.configuration.settings
+}
+
+fn label(by: Dimension, kind: usize) -> String {
+    match by.name {
+        "workers" if kind == 1 => "1 worker".to_owned(),
+        "workers" => format!("{kind} workers"),
+        name => format!("{name} {kind}"),
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let (first, rest) = text.split_at(text.len().min(1));
+    format!("{}{rest}", first.to_uppercase())
+}
