@@ -14,6 +14,8 @@ pub(crate) struct Report {
     pub(crate) run: String,
     /// The data set's name.
     pub(crate) dataset: String,
+    /// Images to train on: an epoch.
+    pub(crate) train_images: u64,
     /// Workers asked for; fewer may have found a place.
     pub(crate) workers_requested: u32,
     /// 1: a single function; 3: setup and train functions.
@@ -99,6 +101,7 @@ impl Report {
         Self {
             run: run.to_owned(),
             dataset: config.data.name.clone(),
+            train_images: config.data.train_images,
             workers_requested: config.workers,
             train_type: config.train_type,
             database: "global",

@@ -15,9 +15,9 @@ use crate::background::Background;
 use crate::binaries::binary;
 use crate::processes::{self, Process};
 
-/// What the stack file takes from the environment: a scenario says it itself.
-const STACK_VARIABLES: [&str; 6] =
-    ["DATASET", "DATA_DIR", "STORE_URL", "GATEWAY_HOSTNAME", "REGISTRY", "TAG"];
+/// What stack files and commands take from the environment: a scenario says it itself.
+const VARIABLES: [&str; 8] =
+    ["DATASET", "DATA_DIR", "STORE_URL", "GATEWAY_HOSTNAME", "REGISTRY", "TAG", "OPENFAAS_URL", "ROUNDS"];
 
 /// A temporary folder with a state folder in it. Dropping it checks that nothing is left that ran there.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Place {
     /// `downpour` with these arguments, not started yet.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(binary("downpour"));
-        for variable in STACK_VARIABLES {
+        for variable in VARIABLES {
             command.env_remove(variable);
         }
         command.args(args).current_dir(self.dir.path()).env("DOWNPOUR_STATE", self.path("state"));

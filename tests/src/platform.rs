@@ -65,6 +65,17 @@ impl Platform {
         Self { up, store_url: text("store_url"), gateway, runtime, place }
     }
 
+    /// The gateway's address.
+    pub fn gateway(&self) -> &str {
+        self.gateway.gateway()
+    }
+
+    /// The names of the functions that are deployed.
+    pub fn functions(&self) -> Vec<String> {
+        let functions = self.runtime.block_on(self.gateway.list()).expect("the functions");
+        functions.into_iter().map(|function| function.name).collect()
+    }
+
     /// Calls a function with this body, as the call of this name where one is given.
     pub fn call(&self, function: &str, body: &[u8], call_id: Option<&str>) -> Answer {
         self.call_all(function, &[(body, call_id)]).remove(0)

@@ -3,6 +3,9 @@
 
 use platform::settings::Settings;
 
+/// What they trained: all of it, 731,668 images.
+pub(crate) const DATASET: &str = "emnist-bymerge";
+
 const BATCH_SIZES: [usize; 4] = [16, 32, 64, 128];
 /// Seconds by workers, for each of those batch sizes.
 const SECONDS: [(usize, [f64; 4]); 3] = [

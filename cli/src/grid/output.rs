@@ -54,7 +54,6 @@ fn number(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"))
 }
 
-/// The same for a reader and for the tests of the pages.
 #[cfg(test)]
 mod tests {
     use tempfile::TempDir;
@@ -64,7 +63,7 @@ mod tests {
     use super::super::results::{Outcome, Results};
     use super::*;
 
-    /// Two configurations: one with two rounds of three and a failure, one without any round.
+    /// Two configurations: one of whose three rounds one failed, and one without any.
     pub(super) fn with_summaries(check: impl FnOnce(&[Summary<'_>])) {
         let folder = TempDir::new().unwrap();
         let mut results = Results::open(folder.path()).unwrap();
@@ -94,8 +93,8 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         names.sort();
-        let expected = "iterations-by-workers.svg output.txt results.csv results.md speed-up.svg \
-                        time-by-batch-size.svg time-by-workers.svg";
+        let expected = "iterations-by-workers.svg output.txt results.csv results.md time-by-batch-size.svg \
+                        time-by-workers.svg";
         assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
     }
 }

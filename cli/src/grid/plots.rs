@@ -74,8 +74,8 @@ pub(crate) fn all(setting: &Setting, summaries: &[Summary<'_>]) -> Result<Vec<Pl
 }
 
 fn subtitle(setting: &Setting, summaries: &[&Summary<'_>]) -> String {
-    let datasets: BTreeSet<_> = summaries.iter().map(|summary| summary.datasets()).collect();
-    let datasets: Vec<_> = datasets.into_iter().filter(|name| !name.is_empty()).collect();
+    let datasets: BTreeSet<_> = summaries.iter().flat_map(|summary| summary.datasets()).collect();
+    let datasets: Vec<_> = datasets.into_iter().collect();
     let Setting { platform, rounds } = setting;
     format!("{} on {platform}; mean and standard deviation of {rounds} rounds", datasets.join(", "))
 }
@@ -87,7 +87,10 @@ impl Group<'_> {
             Figure { here: &|summary| summary.spread(|measured| measured.iterations), original: &|_| None };
         let alone = |summary: &Summary<'_>| self.alone(summary)?.time();
         let speed_up = Figure {
-            here: &|summary| Some(ratio(alone(summary)?, summary.time()?)),
+            here: &|summary| match settings(summary).workers {
+                1 => Some(Spread { mean: 1.0, deviation: None }),
+                _ => Some(ratio(alone(summary)?, summary.time()?)),
+            },
             original: &|settings| {
                 let mut alone = settings.clone();
                 alone.workers = 1;
@@ -222,4 +225,64 @@ fn label(by: Dimension, kind: usize) -> String {
 fn capitalised(text: &str) -> String {
     let (first, rest) = text.split_at(text.len().min(1));
     format!("{}{rest}", first.to_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::super::plan;
+    use super::super::results::Outcome;
+    use super::super::results::Results;
+    use super::super::results::tests::{measured, record};
+    use super::*;
+
+    fn plots_of(times: &[(&str, f64)], axes: &[plan::Axis]) -> Vec<Plot> {
+        let folder = TempDir::new().unwrap();
+        let mut results = Results::open(folder.path()).unwrap();
+        for (name, time) in times {
+            let outcome = Outcome::Finished(measured(*time, 1.0, &["a"]));
+            results.add(record(name, 1, outcome)).unwrap();
+        }
+        let grid = plan::configurations(&[], axes).unwrap();
+        let summaries: Vec<_> = grid.iter().map(|c| Summary::new(c, "f", &results, 1)).collect();
+        all(&Setting { platform: "a laptop".to_owned(), rounds: 1 }, &summaries).unwrap()
+    }
+
+    fn files(plots: &[Plot]) -> Vec<&str> {
+        plots.iter().map(|plot| plot.file.as_str()).collect()
+    }
+
+    #[test]
+    fn a_speed_up_needs_one_worker_to_compare_with() {
+        let plots = plots_of(&[("emnist323", 2.0)], &[]);
+        assert_eq!(
+            files(&plots),
+            ["time-by-workers.svg", "time-by-batch-size.svg", "iterations-by-workers.svg"]
+        );
+        let plots = plots_of(&[("emnist321", 3.0), ("emnist323", 2.0)], &[]);
+        assert_eq!(plots[2].file, "speed-up.svg");
+        assert_eq!(plots[0].title, "Time to 75 % test accuracy, by workers");
+        assert!(plots[0].svg.contains("emnist-bymerge (100,000 images) on a laptop"), "{}", plots[0].svg);
+        assert!(plots[1].svg.contains("3 workers") && plots[1].svg.contains("EMNIST ByMerge, 3 machines"));
+        assert!(plots_of(&[], &[]).is_empty());
+    }
+
+    #[test]
+    fn settings_that_vary_further_have_plots_of_their_own() {
+        let axes = ["n_fetch=1,10".parse().unwrap()];
+        let plots = plots_of(&[("emnist321 n_fetch=1", 3.0), ("emnist321 n_fetch=10", 3.0)], &axes);
+        assert_eq!(plots.len(), 8);
+        assert_eq!(plots[0].file, "time-by-workers-n_fetch=1.svg");
+        let compared = |plot: &Plot| plot.svg.contains("Original experiments");
+        assert!(!compared(&plots[0]) && compared(&plots[4]), "the original had nFetch 10");
+    }
+
+    #[test]
+    fn the_deviation_of_a_ratio_follows_from_both() {
+        let spread = |mean, deviation| Spread { mean, deviation };
+        assert_eq!(ratio(spread(6.0, None), spread(2.0, Some(1.0))), spread(3.0, None));
+        let of_both = ratio(spread(6.0, Some(0.6)), spread(2.0, Some(0.2)));
+        assert!((of_both.deviation.unwrap() - 3.0 * 0.02_f64.sqrt()).abs() < 1e-12);
+    }
 }

@@ -58,6 +58,8 @@ pub(crate) struct Measurement {
     pub(crate) run: String,
     /// The data set's name.
     pub(crate) dataset: String,
+    /// Images to train on: an epoch.
+    pub(crate) train_images: u64,
     /// Seconds from sending the setup invocation to reading the final record.
     pub(crate) time_s: f64,
     /// Seconds from the first minibatch to the last acknowledged push.
@@ -88,6 +90,7 @@ impl Measurement {
         Self {
             run: report.run,
             dataset: report.dataset,
+            train_images: report.train_images,
             time_s,
             train_s: report.train_s,
             iterations: report.iterations,
@@ -215,6 +218,7 @@ pub(crate) mod tests {
         Measurement {
             run: "emnist-bymerge-abc".to_owned(),
             dataset: "emnist-bymerge".to_owned(),
+            train_images: 100_000,
             time_s,
             train_s: time_s / 2.0,
             iterations,

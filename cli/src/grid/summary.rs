@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::original;
 use super::plan::Configuration;
 use super::results::{Measurement, Outcome, Results};
+use crate::render::table::grouped;
 
 /// Mean and sample standard deviation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,10 +69,18 @@ impl<'a> Summary<'a> {
         self.spread(|measured| measured.time_s)
     }
 
-    /// The data sets trained; one, unless that changed between rounds.
-    pub(crate) fn datasets(&self) -> String {
-        let names: BTreeSet<_> = self.measurements().map(|measured| measured.dataset.as_str()).collect();
-        names.into_iter().collect::<Vec<_>>().join(", ")
+    /// The data sets trained, with the size of an epoch; one, unless that changed between rounds.
+    pub(crate) fn datasets(&self) -> BTreeSet<String> {
+        let described = |measured: &Measurement| {
+            format!("{} ({} images)", measured.dataset, grouped(measured.train_images as f64))
+        };
+        self.measurements().map(described).collect()
+    }
+
+    /// How many times as long as here the original took, where it trained the same kind of data.
+    pub(crate) fn times_faster(&self) -> Option<f64> {
+        let same = self.measurements().all(|measured| measured.dataset == original::DATASET);
+        Some(self.original().filter(|_| same)? / self.time()?.mean)
     }
 
     /// The nodes that workers ran on.

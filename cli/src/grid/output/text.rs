@@ -25,8 +25,7 @@ fn block(summary: &Summary<'_>) -> String {
         line("Avg", [mean(time), mean(iterations)]),
         line("Stdev", [deviation(time), deviation(iterations)]),
     ];
-    let datasets = summary.datasets();
-    let on = if datasets.is_empty() { String::new() } else { format!(", {datasets}") };
+    let on: String = summary.datasets().iter().map(|dataset| format!(", {dataset}")).collect();
     let mut text = format!(
         "{}: {}{on}\n{}",
         summary.configuration.name,
@@ -65,7 +64,7 @@ mod tests {
             assert_eq!(
                 text(summaries),
                 "\
-emnist323: batch size 32, 3 workers, nFetch 10, nPush 10, to 75 %, emnist-bymerge
+emnist323: batch size 32, 3 workers, nFetch 10, nPush 10, to 75 %, emnist-bymerge (100,000 images)
 | Round | Time (s) | Iterations | a     | b   |
 |-------|----------|------------|-------|-----|
 | 1     |     1.50 |       0.75 | 1     | 0 2 |

@@ -22,11 +22,14 @@ const LEFT: i32 = 20;
 
 pub(super) const PAPER: RGBColor = RGBColor(255, 255, 255);
 pub(super) const INK: RGBColor = RGBColor(31, 35, 40);
-const FAINT: RGBColor = RGBColor(101, 109, 118);
-const GRID: RGBColor = RGBColor(225, 228, 232);
+pub(super) const FAINT: RGBColor = RGBColor(101, 109, 118);
+const GRID: RGBColor = RGBColor(209, 213, 218);
+const FINE_GRID: RGBColor = RGBColor(238, 240, 242);
 /// What becomes of them on dark paper.
-const DARK: [(RGBColor, &str); 4] =
-    [(PAPER, "#0D1117"), (INK, "#E6EDF3"), (FAINT, "#9198A1"), (GRID, "#30363D")];
+const DARK: [(RGBColor, &str); 5] =
+    [(PAPER, "#0D1117"), (INK, "#E6EDF3"), (FAINT, "#9198A1"), (GRID, "#3D444D"), (FINE_GRID, "#21262D")];
+/// Lines at the same place are drawn so far apart, as a share of the width, that each can be seen.
+const APART: f64 = 0.011;
 /// Paul Tol's scheme "bright", <https://personal.sron.nl/~pault/>.
 const LINES: [RGBColor; 6] = [
     RGBColor(0x44, 0x77, 0xAA),
@@ -115,8 +118,8 @@ impl Chart {
             .axis_desc_style(text_style(18, false, INK))
             .label_style(text_style(17, false, INK))
             .axis_style(FAINT)
-            .bold_line_style(GRID.stroke_width(2))
-            .light_line_style(GRID)
+            .bold_line_style(GRID)
+            .light_line_style(FINE_GRID)
             .x_label_formatter(&|place| self.x.tick_label(*place))
             .y_label_formatter(&|place| self.y.tick_label(*place))
             .draw()?;
@@ -140,7 +143,10 @@ impl Chart {
     }
 
     fn draw_line(&self, plane: &mut Plane<'_, '_>, index: usize, line: &Line, look: Look) -> Drawn {
-        let place = |point: &Point| (self.x.place(point.x), self.y.place(point.y));
+        let width = plane.x_range();
+        let beside = index as f64 - (self.here.len() as f64 - 1.0) / 2.0;
+        let shift = beside * APART * (width.end - width.start);
+        let place = |point: &Point| (self.x.place(point.x) + shift, self.y.place(point.y));
         let places: Vec<_> = line.points.iter().map(place).collect();
         let stroke = look.stroke(index);
         match look {
@@ -170,11 +176,14 @@ pub(super) fn from_the_left() -> Pos {
     Pos::new(HPos::Left, VPos::Center)
 }
 
+fn hex(RGBColor(red, green, blue): RGBColor) -> String {
+    format!("#{red:02X}{green:02X}{blue:02X}")
+}
+
 /// With a title for those who don't see it, and the colours for dark paper.
 fn themed(svg: &str, title: &str) -> String {
     let rules = DARK.iter().map(|(light, dark)| {
-        let RGBColor(r, g, b) = light;
-        let light = format!("#{r:02X}{g:02X}{b:02X}");
+        let light = hex(*light);
         format!("[fill=\"{light}\"]{{fill:{dark}}}[stroke=\"{light}\"]{{stroke:{dark}}}")
     });
     let style = format!(
@@ -184,4 +193,74 @@ fn themed(svg: &str, title: &str) -> String {
     );
     let (head, rest) = svg.split_once(">\n").unwrap_or(("", svg));
     format!("{head} role=\"img\">\n{style}{rest}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::axis::Scale;
+    use super::*;
+
+    fn line(name: &str, points: &[(f64, f64, f64)]) -> Line {
+        let points = points.iter().map(|(x, y, deviation)| Point { x: *x, y: *y, deviation: *deviation });
+        Line { name: name.to_owned(), points: points.collect() }
+    }
+
+    fn drawn(here: Vec<Line>, original: Vec<Line>) -> String {
+        let chart = Chart {
+            title: "Time & speed".to_owned(),
+            subtitle: "on a <laptop>".to_owned(),
+            x: Axis::new("Workers", Scale::Linear),
+            y: Axis::new("Time (s)", Scale::Logarithmic),
+            here,
+            original,
+        };
+        chart.draw().unwrap()
+    }
+
+    /// The values of an attribute.
+    fn values<'a>(svg: &'a str, attribute: &str) -> Vec<&'a str> {
+        let start = format!(" {attribute}=\"");
+        svg.split(start.as_str()).skip(1).filter_map(|rest| rest.split('"').next()).collect()
+    }
+
+    #[test]
+    fn everything_is_within_the_picture_and_named() {
+        // The second deviation reaches below zero, where a logarithm has no place.
+        let here = vec![line("one", &[(1.0, 2.0, 0.1), (3.0, 1.0, 1.5)]), line("none", &[])];
+        let svg = drawn(here, vec![line("published", &[(1.0, 600.0, 0.0), (3.0, 291.0, 0.0)])]);
+        for text in ["Time &amp; speed", "on a &lt;laptop&gt;", "Workers", "Time (s)", "one", "published"] {
+            assert!(svg.contains(text), "no {text} in {svg}");
+        }
+        assert!(!svg.contains("none\n"), "{svg}");
+        for (attribute, most) in [("x", 900), ("x1", 900), ("x2", 900), ("y", 500), ("y1", 500), ("y2", 500)]
+        {
+            for value in values(&svg, attribute) {
+                let value: i32 = value.parse().unwrap();
+                assert!((0..=most).contains(&value), "{attribute}={value}");
+            }
+        }
+        for points in values(&svg, "points") {
+            for point in points.split_whitespace() {
+                let (x, y) = point.split_once(',').unwrap();
+                let (x, y): (i32, i32) = (x.parse().unwrap(), y.parse().unwrap());
+                assert!((0..=900).contains(&x) && (0..=500).contains(&y), "{x},{y}");
+            }
+        }
+    }
+
+    #[test]
+    fn dark_paper_is_provided_for() {
+        let svg = drawn(vec![line("one", &[(1.0, 2.0, 0.0)])], Vec::new());
+        assert!(svg.starts_with("<svg ") && svg.contains(" role=\"img\">\n<title>"), "{svg}");
+        let (_, dark) = svg.split_once("@media (prefers-color-scheme:dark){").unwrap();
+        for (light, _) in DARK {
+            let selector = format!("[fill=\"{}\"]", hex(light));
+            assert!(dark.contains(&selector), "{selector} in {dark}");
+        }
+        // Nothing is drawn in a colour that has no counterpart, but the lines.
+        let known: Vec<String> = DARK.iter().map(|(light, _)| *light).chain(LINES).map(hex).collect();
+        for colour in values(&svg, "fill").into_iter().chain(values(&svg, "stroke")) {
+            assert!(colour == "none" || known.iter().any(|known| known == colour), "{colour}");
+        }
+    }
 }

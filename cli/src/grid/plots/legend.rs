@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::chart::{Area, Drawn, INK, Line, from_the_left, text_style};
+use super::chart::{Area, Drawn, FAINT, INK, Line, from_the_left, text_style};
 use super::marker::Look;
 
 /// Pixels between two entries.
@@ -12,9 +12,12 @@ const NAMES: i32 = 52;
 
 /// What the lines stand for, under a heading for each list that has points.
 pub(super) fn draw(area: &Area<'_>, here: &[Line], original: &[Line]) -> Drawn {
-    let lists = [("Measured here", here, Look::Solid), ("Original experiments", original, Look::Dashed)];
+    let lists = [
+        ("Measured here", "", here, Look::Solid),
+        ("Original experiments", "EMNIST ByMerge, 3 machines", original, Look::Dashed),
+    ];
     let mut y = 24;
-    for (heading, lines, look) in lists {
+    for (heading, remark, lines, look) in lists {
         let with_points = |line: &(usize, &Line)| !line.1.points.is_empty();
         let lines: Vec<_> = lines.iter().enumerate().filter(with_points).collect();
         if lines.is_empty() {
@@ -22,6 +25,10 @@ pub(super) fn draw(area: &Area<'_>, here: &[Line], original: &[Line]) -> Drawn {
         }
         let bold = text_style(16, true, INK).pos(from_the_left());
         area.draw(&Text::new(heading, (0, y), bold))?;
+        if !remark.is_empty() {
+            y += PITCH * 3 / 4;
+            area.draw(&Text::new(remark, (0, y), text_style(15, false, FAINT).pos(from_the_left())))?;
+        }
         for (index, line) in lines {
             y += PITCH;
             entry(area, y, index, &line.name, look)?;
