@@ -16,7 +16,6 @@ use crate::grid::site::{Given, Site};
 use crate::grid::summary::Summary;
 use crate::local::signals::{EndSignals, Interrupted};
 use crate::render::output;
-use crate::state_dir::StateDir;
 
 /// Run the batch experiments: some rounds of each configuration, into a folder of results
 ///
@@ -76,7 +75,6 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result<()> {
     if let Some(folder) = &args.write_files {
         return write_files(folder);
     }
-    let state = StateDir::locate(global.state_dir.as_deref())?;
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let site = Given {
         gateway: given(&args.gateway),
@@ -87,7 +85,7 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result<()> {
     let results = Results::open(&args.results)?;
     Runtime::new()?.block_on(async {
         let mut signals = EndSignals::listen()?;
-        let site = signals.unless(Site::find(&state, site)).await?;
+        let site = signals.unless(Site::find(global.state_dir.as_deref(), site)).await?;
         if site.is_own() {
             configurations.iter_mut().try_for_each(Configuration::find_folders_from_here)?;
         }

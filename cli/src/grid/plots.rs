@@ -58,14 +58,19 @@ struct Figure<'a> {
 pub(crate) fn all(setting: &Setting, summaries: &[Summary<'_>]) -> Result<Vec<Plot>> {
     let variations: BTreeSet<_> = summaries.iter().map(|summary| &summary.configuration.varied).collect();
     let mut plots = Vec::new();
-    for varied in variations {
-        let of_it = summaries.iter().filter(|summary| &summary.configuration.varied == varied);
-        let summaries: Vec<_> = of_it.collect();
-        let pairs: Vec<_> = varied.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        let subtitle = [subtitle(setting, &summaries)].into_iter().chain(pairs.iter().cloned());
+    for varied in &variations {
+        let summaries: Vec<_> =
+            summaries.iter().filter(|summary| &summary.configuration.varied == *varied).collect();
+        // What all have in common tells none from the others.
+        let differs = |(key, value): &(&String, &String)| {
+            variations.iter().any(|other| other.get(*key) != Some(*value))
+        };
+        let pairs: Vec<_> =
+            varied.iter().filter(differs).map(|(key, value)| format!("{key}={value}")).collect();
+        let remarks = pairs.iter().cloned().chain([subtitle(setting, &summaries)]);
         let group = Group {
-            subtitle: subtitle.collect::<Vec<_>>().join(", "),
-            suffix: pairs.iter().map(|pair| format!("-{pair}")).collect(),
+            subtitle: remarks.collect::<Vec<_>>().join(", "),
+            suffix: pairs.iter().map(|pair| format!("-{}", file_name(pair))).collect(),
             summaries,
         };
         plots.extend(group.plots()?);
@@ -73,11 +78,22 @@ pub(crate) fn all(setting: &Setting, summaries: &[Summary<'_>]) -> Result<Vec<Pl
     Ok(plots)
 }
 
+/// Without what has a meaning in paths or links.
+fn file_name(text: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "=-_.".contains(c);
+    text.chars().map(|c| if fits(c) { c } else { '_' }).collect()
+}
+
 fn subtitle(setting: &Setting, summaries: &[&Summary<'_>]) -> String {
     let datasets: BTreeSet<_> = summaries.iter().flat_map(|summary| summary.datasets()).collect();
     let datasets: Vec<_> = datasets.into_iter().collect();
     let Setting { platform, rounds } = setting;
-    format!("{} on {platform}; mean and standard deviation of {rounds} rounds", datasets.join(", "))
+    let of = if *rounds == 1 {
+        "one round".to_owned()
+    } else {
+        format!("mean and standard deviation of {rounds} rounds")
+    };
+    format!("{} on {platform}; {of}", datasets.join(", "))
 }
 
 impl Group<'_> {
@@ -87,9 +103,9 @@ impl Group<'_> {
             Figure { here: &|summary| summary.spread(|measured| measured.iterations), original: &|_| None };
         let alone = |summary: &Summary<'_>| self.alone(summary)?.time();
         let speed_up = Figure {
-            here: &|summary| match settings(summary).workers {
-                1 => Some(Spread { mean: 1.0, deviation: None }),
-                _ => Some(ratio(alone(summary)?, summary.time()?)),
+            here: &|summary| match (settings(summary).workers, summary.time()?) {
+                (1, _) => Some(Spread { mean: 1.0, deviation: None }),
+                (_, time) => Some(ratio(alone(summary)?, time)),
             },
             original: &|settings| {
                 let mut alone = settings.clone();
@@ -266,14 +282,17 @@ mod tests {
         assert!(plots[0].svg.contains("emnist-bymerge (100,000 images) on a laptop"), "{}", plots[0].svg);
         assert!(plots[1].svg.contains("3 workers") && plots[1].svg.contains("EMNIST ByMerge, 3 machines"));
         assert!(plots_of(&[], &[]).is_empty());
+        assert_eq!(file_name("data_dir=/a b/ü"), "data_dir=_a_b__");
     }
 
     #[test]
     fn settings_that_vary_further_have_plots_of_their_own() {
-        let axes = ["n_fetch=1,10".parse().unwrap()];
-        let plots = plots_of(&[("emnist321 n_fetch=1", 3.0), ("emnist321 n_fetch=10", 3.0)], &axes);
+        let axes = ["n_fetch=1,10", "data_dir=/d"].map(|axis| axis.parse().unwrap());
+        let names = ["emnist321 data_dir=/d n_fetch=1", "emnist321 data_dir=/d n_fetch=10"];
+        let plots = plots_of(&names.map(|name| (name, 3.0)), &axes);
         assert_eq!(plots.len(), 8);
         assert_eq!(plots[0].file, "time-by-workers-n_fetch=1.svg");
+        assert!(plots[0].svg.contains("n_fetch=1, emnist-bymerge"), "{}", plots[0].svg);
         let compared = |plot: &Plot| plot.svg.contains("Original experiments");
         assert!(!compared(&plots[0]) && compared(&plots[4]), "the original had nFetch 10");
     }

@@ -142,7 +142,8 @@ impl Results {
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
         file.set_len(whole as u64).with_context(context)?;
         file.seek(SeekFrom::Start(whole as u64)).with_context(context)?;
-        let outcomes = read(&text[..whole]).with_context(|| path.display().to_string())?;
+        let outcomes = read(&text[..whole])
+            .with_context(|| format!("{} (moved away, all rounds are made anew)", path.display()))?;
         Ok(Self { file, path, outcomes })
     }
 
@@ -272,7 +273,7 @@ pub(crate) mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 2);
         fs::write(&path, format!("{whole}nonsense\n")).unwrap();
         let error = format!("{:#}", Results::open(folder.path()).unwrap_err());
-        assert!(error.contains("results.jsonl: line 2 is no round"), "{error}");
+        assert!(error.contains("results.jsonl") && error.contains("line 2 is no round"), "{error}");
     }
 
     #[test]

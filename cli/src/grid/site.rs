@@ -2,7 +2,7 @@
 //! one that is brought up for the whole grid.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -43,8 +43,8 @@ impl Site {
     ///
     /// # Errors
     /// The gateway can't be reached, or refuses the credentials; or no platform can be started.
-    pub(crate) async fn find(state: &StateDir, given: Given) -> Result<Self> {
-        let Some(address) = given.gateway else { return Self::start(state, given.store_url).await };
+    pub(crate) async fn find(state_dir: Option<&Path>, given: Given) -> Result<Self> {
+        let Some(address) = given.gateway else { return Self::start(state_dir, given.store_url).await };
         let gateway = match given.basic_auth {
             Some(folder) => client(&address, Some(&folder))?,
             None => {
@@ -57,8 +57,9 @@ impl Site {
         Ok(Self { gateway, store_url: given.store_url, own: None })
     }
 
-    async fn start(state: &StateDir, store_url: Option<String>) -> Result<Self> {
+    async fn start(state_dir: Option<&Path>, store_url: Option<String>) -> Result<Self> {
         let options = Options { listen: ([127, 0, 0, 1], 0).into(), basic_auth: None, store_url };
+        let state = StateDir::locate(state_dir)?;
         let platform = Platform::start(&state.beside("grid"), &Stack::default(), options).await?;
         let gateway = Client::new(&platform.running().gateway, None)?;
         let store_url = Some(platform.running().store_url.clone());

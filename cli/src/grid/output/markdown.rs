@@ -27,7 +27,7 @@ pub(super) fn markdown(setting: &Setting, summaries: &[Summary<'_>], plots: &[Pl
     let Setting { platform, rounds } = setting;
     let mut page = format!(
         "# Batch experiments\n\n\
-         On {platform}; data: {}; {rounds} rounds of each configuration, with the seeds 1 to {rounds}.\n\n\
+         On {platform}; data: {}; {rounds} rounds of each configuration, each with its number as its seed.\n\n\
          **Time** is the run's wall time to the target accuracy: from sending the setup invocation to reading the \
          final record, mean of the rounds that succeeded. **Training** is the part from the first minibatch to the \
          last acknowledged push. **Iterations** are epochs of all workers together. **Original** is the mean of five \
@@ -90,7 +90,7 @@ mod tests {
         with_summaries(|summaries| {
             let page = markdown(&setting, summaries, &[plot]);
             let lines = [
-                "On the local gateway; data: emnist-bymerge (100,000 images); 3 rounds of each configuration, with the seeds 1 to 3.",
+                "On the local gateway; data: emnist-bymerge (100,000 images); 3 rounds of each configuration, each with its number as its seed.",
                 "| emnist323     |         32 |       3 |      2 |     2.00 |  0.71 |         1.00 |       1.00 |    37,333 |             75.12 |          774 |             387 |",
                 "| emnist1286    |        128 |       6 |      0 |        - |     - |            - |          - |         - |                 - |        4,593 |               - |",
                 "- emnist323, round 2: no \"place\", | none",

@@ -95,8 +95,8 @@ impl Chart {
     fn draw_into(&self, svg: &mut String) -> Drawn {
         let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
         root.fill(&PAPER)?;
-        root.draw(&Text::new(self.title.clone(), (LEFT, 12), text_style(23, true, INK)))?;
-        root.draw(&Text::new(self.subtitle.clone(), (LEFT, 37), text_style(16, false, FAINT)))?;
+        root.draw(&Text::new(shortened(&self.title, 80), (LEFT, 12), text_style(23, true, INK)))?;
+        root.draw(&Text::new(shortened(&self.subtitle, 125), (LEFT, 37), text_style(16, false, FAINT)))?;
         let (_, body) = root.split_vertically(HEAD);
         let (plot, side) = body.split_horizontally(PLOT_WIDTH);
         self.draw_plot(&plot)?;
@@ -174,6 +174,14 @@ impl Chart {
 /// A position in the middle of a text's left edge.
 pub(super) fn from_the_left() -> Pos {
     Pos::new(HPos::Left, VPos::Center)
+}
+
+/// A text that fits into the picture.
+fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 fn hex(RGBColor(red, green, blue): RGBColor) -> String {
