@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 use serde_json::{Value, json};
 use sgd_lib::downpour::{Event, Run, RunStatus};
 
@@ -20,6 +20,11 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// A run on which nobody has worked for so long needs help. Leases expire and are taken over sooner.
 const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 
+/// So long workers that were asked to stop are waited for.
+const STOPPED_WITHIN: Duration = Duration::from_secs(5);
+/// Between two looks whether they have.
+const STOP_POLL: Duration = Duration::from_millis(10);
+
 /// Where the news of a run go.
 pub(crate) enum Audience {
     /// A person: bars or lines on standard error.
@@ -30,7 +35,8 @@ pub(crate) enum Audience {
     Nobody,
 }
 
-/// Follows `run` until it is over or `interrupted` is set; then asks its workers to stop. Blocking.
+/// Follows `run` until it is over or `interrupted` is set; then asks its workers to stop, and waits a
+/// moment for them. Blocking.
 /// Where all workers are gone, so that none is left to notice, each is asked for anew by `recruit`.
 ///
 /// # Errors
@@ -60,9 +66,7 @@ fn follow(
     let mut left = false;
     loop {
         if interrupted.load(Ordering::Relaxed) {
-            run.stop()?;
-            let asked = format!("run {} was asked to stop", run.name());
-            return Err(anyhow::Error::new(Interrupted).context(asked));
+            return Err(stop(run)?.context(format!("run {} was asked to stop", run.name())));
         }
         let wait = if left { LAST_WAIT } else { EVENT_WAIT };
         for (id, event) in run.events(&cursor, wait)? {
@@ -87,6 +91,17 @@ fn follow(
             (0..status.control.workers.unwrap_or(0)).for_each(recruit);
         }
     }
+}
+
+/// Asks a run's workers to stop and waits for that: one that was told to end in the middle of it would look
+/// for a successor, and keep the others waiting for the model.
+fn stop(run: &Run) -> Result<Error> {
+    run.stop()?;
+    let deadline = Instant::now() + STOPPED_WITHIN;
+    while !run.status()?.is_over() && Instant::now() < deadline {
+        std::thread::sleep(STOP_POLL);
+    }
+    Ok(Interrupted.into())
 }
 
 impl Audience {

@@ -174,7 +174,7 @@ impl<'a> Grid<'a> {
         let outcome = match round(self.site, configuration, number, signals).await {
             Ok(measurement) => Outcome::Finished(measurement),
             Err(error) if error.is::<Interrupted>() => {
-                return Err(error.context("the same command goes on from here"));
+                return Err(error.context("the same command goes on with the rounds that are missing"));
             }
             Err(error) => Outcome::Failed(format!("{error:#}")),
         };

@@ -90,7 +90,8 @@ fn stacks(files: &[PathBuf]) -> Result<Vec<(String, Stack)>> {
     }
     let load = |path: &PathBuf| {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok((name, Stack::load(path, lookup)?))
+        let stack = Stack::load(path, lookup).map_err(|error| BadArguments(error.to_string()))?;
+        Ok((name, stack))
     };
     found.iter().map(load).collect()
 }

@@ -49,7 +49,7 @@ fn a_grid_that_is_interrupted_goes_on_with_the_rounds_that_are_missing() {
     });
     grid.signal(Signal::TERM);
     let message = grid.wait().failed(1);
-    assert!(message.contains("interrupted") && message.contains("goes on from here"), "{message}");
+    assert!(message.contains("interrupted") && message.contains("the same command goes on"), "{message}");
     assert!(place.processes().is_empty(), "{:#?}", place.processes());
     let before = records(&place);
     assert!((1..4).contains(&before.len()), "{before:#?}");
@@ -147,7 +147,7 @@ fn what_can_not_be_run_is_named_before_anything_is() {
         let message = place.downpour(&[&["grid"], arguments].concat()).failed(code);
         assert!(message.contains(mentions), "{arguments:?}: {message}");
     };
-    refused(&["no-such.yml"], 1, "no-such.yml");
+    refused(&["no-such.yml"], 2, "no-such.yml");
     refused(&["--rounds", "0"], 2, "--rounds");
     refused(&["--set", "nfetch=1"], 2, "nfetch");
     refused(&["--set", "n_fetch=none"], 2, "n_fetch");
