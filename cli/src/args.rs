@@ -20,6 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   downpour train                         train Fashion-MNIST, here
   downpour up                            the local gateway and Redis, for faas-cli
+  downpour doctor                        what is missing on a platform
   downpour report                        the newest finished run
   downpour predict digit.png             classify an image with its network
   downpour data get emnist-bymerge       download EMNIST ByMerge
@@ -46,6 +47,7 @@ pub(crate) enum Command {
     Train(commands::train::Args),
     Up(commands::up::Args),
     Down(commands::down::Args),
+    Doctor(commands::doctor::Args),
     Status(commands::status::Args),
     Runs(commands::runs::Args),
     Report(commands::report::Args),

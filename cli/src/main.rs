@@ -3,6 +3,7 @@
 mod args;
 mod classes;
 mod commands;
+mod doctor;
 mod download;
 mod exit_code;
 mod grid;
@@ -10,6 +11,7 @@ mod images;
 mod local;
 mod logging;
 mod model_file;
+mod remote;
 mod render;
 mod report;
 mod settings_args;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use openfaas::client::Client;
+use platform::invoker::{HttpInvoker, Invoker as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sgd_lib::downpour::Run;
@@ -24,6 +25,8 @@ pub(crate) const TRAIN: &str = "emnist-train";
 /// Does everything in one invocation (`train_type` 1).
 pub(crate) const SINGLE: &str = "emnist-single";
 
+/// How long a call of a function may take, as through OpenFaaS' gateway.
+pub(crate) const CALL: Duration = Duration::from_secs(60);
 /// Between two looks at a function's replicas.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -40,6 +43,9 @@ pub(crate) struct SetupAnswer {
     /// Those that found none, and why.
     #[serde(default)]
     pub(crate) left_out: Vec<LeftOut>,
+    /// Whether the workers were queued (`fan_out` async) and may come later.
+    #[serde(default)]
+    pub(crate) queued: bool,
 }
 
 /// A call to the train function that found no place.
@@ -53,8 +59,9 @@ pub(crate) struct LeftOut {
 ///
 /// # Errors
 /// No answer, a refusal, or an answer that names no run.
-pub(crate) async fn set_up(gateway: &Client, function: &str, settings: &Value) -> Result<SetupAnswer> {
-    let reply = gateway.invoke(function, serde_json::to_vec(settings)?, Default::default()).await?;
+pub(crate) async fn set_up(functions: &HttpInvoker, function: &str, settings: &Value) -> Result<SetupAnswer> {
+    let call_id = format!("{:032x}", rand::random::<u128>());
+    let reply = functions.invoke(function, serde_json::to_vec(settings)?, &call_id).await?;
     if !reply.is_success() {
         bail!("{function} answered {}: {}", reply.status, reply.first_line());
     }
@@ -94,7 +101,7 @@ pub(crate) async fn await_replicas(
 /// # Errors
 /// The store fails, nobody works on the run, or it was [`Interrupted`].
 pub(crate) async fn follow(
-    gateway: &Client,
+    functions: &HttpInvoker,
     store: Arc<dyn Store>,
     name: String,
     audience: Audience,
@@ -102,7 +109,7 @@ pub(crate) async fn follow(
 ) -> Result<Report> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
-    let (runtime, recruiter) = (Handle::current(), gateway.clone());
+    let (runtime, recruiter) = (Handle::current(), functions.clone());
     let mut following = spawn_blocking(move || {
         let run = Run::open(store, &name)?;
         let recruit = |worker| {
@@ -122,9 +129,10 @@ pub(crate) async fn follow(
 }
 
 /// Has a train function take the place of a worker, whose lease decides whether it is free.
-async fn recruit(gateway: Client, run: String, worker: u32) {
-    let order = json!({"run": run, "place": format!("{run}-again-{worker}"), "worker": worker});
-    match gateway.invoke(TRAIN, order.to_string().into_bytes(), Default::default()).await {
+async fn recruit(functions: HttpInvoker, run: String, worker: u32) {
+    let place = format!("{run}-again-{worker}");
+    let order = json!({"run": run, "place": place, "worker": worker});
+    match functions.invoke(TRAIN, order.to_string().into_bytes(), &place).await {
         Ok(reply) => tracing::info!(run, worker, status = reply.status, "asked for a worker anew"),
         Err(error) => tracing::warn!(run, worker, %error, "no worker found"),
     }

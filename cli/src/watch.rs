@@ -82,7 +82,8 @@ fn follow(
         if status.is_over() {
             return Ok(status);
         }
-        if status.held.contains(&true) {
+        // Where no number of workers stands yet, a queue still has the calls.
+        if status.held.contains(&true) || status.control.workers.is_none() {
             worked_on = Instant::now();
         } else if worked_on.elapsed() > ABANDONED_AFTER {
             let seconds = ABANDONED_AFTER.as_secs();

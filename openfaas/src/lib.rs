@@ -4,13 +4,11 @@
 //! |---|---|
 //! | [`types`] | the bodies of the REST API |
 //! | [`client`] | calls to a gateway |
-//! | [`credentials`] | what a gateway asks for, as `faas-cli login` saved it |
 //! | [`stack`] | `stack.yml`, read as faas-cli reads it |
 //! | [`names`] | the names that functions, secrets and namespaces may have |
 //! | [`envsubst`] | the `${NAME}` substitutions in it |
 
 pub mod client;
-pub mod credentials;
 pub mod envsubst;
 pub mod names;
 pub mod stack;

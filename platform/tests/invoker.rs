@@ -1,8 +1,9 @@
-//! The invoker against a server that refuses at first.
+//! The invoker against servers that refuse at first.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may stop at the first surprise")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use axum::body::Bytes;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use platform::invoker::{CALL_ID, Call, GatewayInvoker, InvokeError, Invoker, fan_out, retrying};
+use platform::invoker::{CALL_ID, Call, HttpInvoker, InvokeError, Invoker, UrlTemplate, fan_out, retrying};
 use tokio::time::Instant;
 
 const LONG: Duration = Duration::from_secs(30);
@@ -19,8 +20,12 @@ const LONG: Duration = Duration::from_secs(30);
 /// What came: for each call its attempts' bodies.
 type Seen = Arc<Mutex<BTreeMap<String, Vec<Bytes>>>>;
 
+fn calls_at(template: &str, gateway: &str) -> HttpInvoker {
+    HttpInvoker::new(&UrlTemplate::parse(template).unwrap(), gateway, LONG).unwrap()
+}
+
 /// A gateway whose functions are named by what they do.
-async fn serve() -> (GatewayInvoker, Seen) {
+async fn serve() -> (HttpInvoker, Seen) {
     let seen = Seen::default();
     let log = seen.clone();
     let handler = move |Path(name): Path<String>, headers: HeaderMap, body: Bytes| async move {
@@ -46,7 +51,30 @@ async fn serve() -> (GatewayInvoker, Seen) {
     let gateway = format!("http://{}", listener.local_addr().unwrap());
     let router = Router::new().route("/function/{name}", post(handler));
     tokio::spawn(async move { axum::serve(listener, router).await });
-    (GatewayInvoker::new(&gateway, LONG).unwrap(), seen)
+    (calls_at("{gateway}/function/{function}", &gateway), seen)
+}
+
+/// A function that gives every call this status; its address.
+async fn replica(status: StatusCode) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = Router::new().fallback(move || async move { (status, address.to_string()) });
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+/// As a Kubernetes Service does: each connection goes to the next of these, whatever comes over it.
+async fn balance(replicas: Vec<SocketAddr>) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        for replica in replicas.iter().cycle() {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut server = tokio::net::TcpStream::connect(replica).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
+        }
+    });
+    address
 }
 
 fn later(milliseconds: u64) -> Instant {
@@ -80,7 +108,7 @@ async fn the_deadline_ends_it_with_the_last_failure() {
     assert_eq!(error, "hangs: no success in 1 attempts until the deadline; the last: not answered");
     // Bound and dropped: nobody listens there.
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let absent = GatewayInvoker::new(&format!("http://{unused}"), LONG).unwrap();
+    let absent = calls_at("{gateway}/function/{function}", &format!("http://{unused}"));
     let error = retrying(&absent, "f", Vec::new(), "c", later(50)).await.unwrap_err().to_string();
     assert!(error.contains(&format!("the last: POST http://{unused}/function/f: ")), "{error}");
     assert!(error.contains("Connection refused"), "{error}");
@@ -125,9 +153,28 @@ async fn what_makes_no_call_is_refused_at_once() {
     let error =
         retrying(&invoker, "f", Vec::new(), "a\nb", Instant::now() + LONG).await.unwrap_err().to_string();
     assert_eq!(error, "the call's name is \"a\\nb\", wanted visible ASCII");
-    for template in ["http://h/f", "{function}", "https://{function}"] {
-        let error = GatewayInvoker::with_template(template, LONG).unwrap_err().to_string();
-        let wanted = "wanted http://HOST[:PORT]/… with {function} in it";
-        assert_eq!(error, format!("the address of functions is {template:?}, {wanted}"));
+    let error = HttpInvoker::new(&UrlTemplate::queue(), "g", LONG).unwrap_err().to_string();
+    assert!(error.starts_with("the address of functions is \"g/async-function/f\", wanted "), "{error}");
+}
+
+#[tokio::test]
+async fn a_retry_reaches_another_replica_behind_a_balancer_of_connections() {
+    let (full, free) = (replica(StatusCode::TOO_MANY_REQUESTS).await, replica(StatusCode::ACCEPTED).await);
+    let service = balance(vec![full, full, free]).await;
+    let invoker = calls_at(&format!("http://{service}/{{function}}"), "");
+    let reply = retrying(&invoker, "f", Vec::new(), "c", Instant::now() + LONG).await.unwrap();
+    assert_eq!((reply.status, reply.body), (202, free.to_string().into_bytes()));
+}
+
+#[tokio::test]
+async fn calls_one_after_the_other_spread_over_a_service() {
+    let replicas =
+        [replica(StatusCode::OK).await, replica(StatusCode::OK).await, replica(StatusCode::OK).await];
+    let service = balance(replicas.to_vec()).await;
+    let invoker = calls_at(&format!("http://{service}/{{function}}"), "");
+    let mut answered = BTreeSet::new();
+    for _ in 0..3 {
+        answered.insert(String::from_utf8(invoker.invoke("f", Vec::new(), "c").await.unwrap().body).unwrap());
     }
+    assert_eq!(answered, replicas.map(|replica| replica.to_string()).into());
 }

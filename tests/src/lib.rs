@@ -10,6 +10,7 @@
 //! | `binaries` | the programs under test |
 //! | `data` | the data set that is trained |
 //! | `place` | commands in a folder of their own |
+//! | `balancer`, `engine` | functions without a gateway, behind Services |
 //! | `background` | a command that goes on |
 //! | `platform` | `downpour up`, calls through its gateway, runs in its Redis |
 //! | `processes` | what runs in a place: to kill it, to measure it, to see that nothing is left |
@@ -28,8 +29,10 @@
 )]
 
 mod background;
+mod balancer;
 mod binaries;
 mod data;
+mod engine;
 mod place;
 mod platform;
 mod processes;
@@ -41,6 +44,7 @@ use std::time::{Duration, Instant};
 pub use background::Background;
 pub use binaries::binary;
 pub use data::Data;
+pub use engine::Engine;
 pub use place::{Finished, Place};
 pub use platform::{Answer, Platform};
 pub use processes::Process;

@@ -16,8 +16,18 @@ use crate::binaries::binary;
 use crate::processes::{self, Process};
 
 /// What stack files and commands take from the environment: a scenario says it itself.
-const VARIABLES: [&str; 8] =
-    ["DATASET", "DATA_DIR", "STORE_URL", "GATEWAY_HOSTNAME", "REGISTRY", "TAG", "OPENFAAS_URL", "ROUNDS"];
+const VARIABLES: [&str; 10] = [
+    "DATASET",
+    "DATA_DIR",
+    "STORE_URL",
+    "GATEWAY_HOSTNAME",
+    "REGISTRY",
+    "TAG",
+    "OPENFAAS_URL",
+    "ROUNDS",
+    "store_url",
+    "store_password_secret",
+];
 
 /// A temporary folder with a state folder in it. Dropping it checks that nothing is left that ran there.
 #[derive(Debug)]

@@ -66,7 +66,7 @@ impl Platform {
     }
 
     /// The gateway's address.
-    pub fn gateway(&self) -> &str {
+    pub fn gateway_url(&self) -> &str {
         self.gateway.gateway()
     }
 

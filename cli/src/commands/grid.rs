@@ -15,6 +15,7 @@ use crate::grid::round::round;
 use crate::grid::site::{Given, Site};
 use crate::grid::summary::Summary;
 use crate::local::signals::{EndSignals, Interrupted};
+use crate::remote::password::PasswordArgs;
 use crate::render::output;
 
 /// Run the batch experiments: some rounds of each configuration, into a folder of results
@@ -47,9 +48,11 @@ pub(crate) struct Args {
     /// The Redis as seen from here [default: as functions see it; the local platform's own]
     #[arg(long, value_name = "URL", env = "STORE_URL", hide_env_values = true)]
     store_url: Option<String>,
-    /// A folder with the gateway's basic-auth-user and basic-auth-password [default: what faas-cli login saved]
+    /// A folder with the gateway's basic-auth-user and basic-auth-password [default: what faas-cli login left]
     #[arg(long, value_name = "DIR")]
     basic_auth: Option<PathBuf>,
+    #[command(flatten)]
+    password: PasswordArgs,
     /// Run nothing: write the built-in stack files into this folder
     #[arg(long, value_name = "DIR", conflicts_with_all = ["files", "axes", "fresh"])]
     write_files: Option<PathBuf>,
@@ -80,6 +83,7 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result<()> {
         gateway: given(&args.gateway),
         store_url: given(&args.store_url),
         basic_auth: args.basic_auth.clone(),
+        password: args.password.clone(),
     };
     let mut configurations = plan::configurations(&args.files, &args.axes)?;
     let results = Results::open(&args.results)?;

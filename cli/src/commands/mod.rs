@@ -2,6 +2,7 @@
 
 pub(crate) mod data;
 pub(crate) mod delete;
+pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod export;
 pub(crate) mod grid;
@@ -23,6 +24,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     match args.command {
         Command::Train(command) => train::run(&args.global, command),
         Command::Up(command) => up::run(&args.global, command),
+        Command::Doctor(command) => doctor::run(&args.global, &command),
         Command::Down(command) => down::run(&args.global, &command),
         Command::Status(command) => status::run(&args.global, &command),
         Command::Runs(command) => runs::run(&args.global, &command),

@@ -8,23 +8,27 @@ use anyhow::{Context, Result, bail};
 use openfaas::client::Client;
 use openfaas::names::ScaleRange;
 use openfaas::stack::Stack;
+use platform::invoker::HttpInvoker;
 use platform::settings::{Settings, TrainType};
 use serde::Serialize;
-use sgd_lib::store::RedisStore;
+use sgd_lib::store::{RedisStore, Store as _};
 use tokio::runtime::Runtime;
+use tokio::task::spawn_blocking;
 
 use crate::args::Global;
 use crate::exit_code::BadArguments;
-use crate::local::platform::{Options, Platform, client};
+use crate::local::platform::{Options, Platform};
 use crate::local::running::{self, AlreadyRunning, InUse, Running};
 use crate::local::signals::EndSignals;
 use crate::local::stack;
+use crate::remote::gateway::client;
+use crate::remote::password::PasswordArgs;
 use crate::render::output;
 use crate::render::progress::Progress;
 use crate::report::Report;
 use crate::settings_args::SettingsArgs;
 use crate::state_dir::StateDir;
-use crate::training::{SETUP, SINGLE, SetupAnswer, TRAIN, await_replicas, follow, set_up};
+use crate::training::{CALL, SETUP, SINGLE, SetupAnswer, TRAIN, await_replicas, follow, set_up};
 use crate::watch::Audience;
 
 /// Train a network: invokes emnist-setup through the gateway and follows the run to its end
@@ -36,9 +40,12 @@ pub(crate) struct Args {
     /// The stack to deploy [default: ./stack.yaml, ./stack.yml, else the built-in one]
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// A folder with the files basic-auth-user and basic-auth-password of the gateway
+    /// A folder with the files basic-auth-user and basic-auth-password of the gateway [default: what
+    /// faas-cli login left]
     #[arg(long, value_name = "DIR")]
     basic_auth: Option<PathBuf>,
+    #[command(flatten)]
+    password: PasswordArgs,
     #[command(flatten)]
     settings: SettingsArgs,
 }
@@ -48,7 +55,9 @@ Examples:
   downpour train
   downpour train --dataset emnist-bymerge --workers 4 --target-accuracy 0.8
   downpour train --data-dir ./my-data --epochs 15 --lr-schedule cosine --json
-  downpour train --gateway http://gateway.example:8080 --store-url redis://redis.example:6379";
+  downpour train --gateway http://gateway.example:8080 --store-url redis://redis.example:6379
+
+Without those two flags, the variables OPENFAAS_URL and store_url name a platform elsewhere.";
 
 /// How long replicas may take to come up before training begins without them.
 const REPLICAS_UP: Duration = Duration::from_secs(5);
@@ -81,7 +90,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
     Runtime::new()?.block_on(async {
         let mut signals = EndSignals::listen()?;
         let place = signals.unless(Place::find(&state, &stack, &settings, args.basic_auth.clone())).await?;
-        let trained = train(global, &settings, &place, args.basic_auth, &mut signals).await;
+        let trained = train(global, &settings, &place, &args, &mut signals).await;
         let left = tokio::select! {
             left = place.leave() => left,
             () = signals.next() => bail!("interrupted before everything had ended"),
@@ -98,19 +107,21 @@ async fn train(
     global: &Global,
     settings: &Settings,
     place: &Place,
-    basic_auth: Option<PathBuf>,
+    args: &Args,
     signals: &mut EndSignals,
 ) -> Result<(Report, f64)> {
     let running = place.running();
-    let gateway = client(&running.gateway, basic_auth.as_deref())?;
-    let store = Arc::new(RedisStore::open(&running.store_url)?);
+    let functions = HttpInvoker::new(&settings.function_url, &running.gateway, CALL)?;
+    let store = Arc::new(place.store(&args.password)?);
     if place.is_local() {
-        scale(&gateway, settings).await?;
+        scale(&client(&running.gateway, args.basic_auth.as_deref())?, settings).await?;
+    } else {
+        reach(store.clone()).await?;
     }
     let invoked = Instant::now();
-    let answer = signals.unless(setup(&gateway, settings)).await?;
+    let answer = signals.unless(setup(&functions, settings)).await?;
     announce(global, &answer)?;
-    let report = follow(&gateway, store, answer.run, audience(global, settings), signals).await?;
+    let report = follow(&functions, store, answer.run, audience(global, settings), signals).await?;
     Ok((report, invoked.elapsed().as_secs_f64()))
 }
 
@@ -123,6 +134,17 @@ fn audience(global: &Global, settings: &Settings) -> Audience {
 
 fn settings(args: &SettingsArgs) -> Result<Settings> {
     let mut settings = args.settings().map_err(|error| BadArguments(error.to_string()))?;
+    // As faas-cli and functions are told where the platform is.
+    for (variable, flag, setting) in
+        [("OPENFAAS_URL", "gateway", "gateway_hostname"), ("store_url", "store-url", "store_url")]
+    {
+        let given = std::env::var(variable).ok().filter(|value| !value.is_empty());
+        if let Some(value) = given.filter(|_| !settings.is_given(setting)) {
+            settings = settings
+                .overridden_by_flag(flag, &value)
+                .map_err(|error| BadArguments(format!("variable {variable}, as {error}")))?;
+        }
+    }
     // stack.yml stops at 75 %, for experiments; somebody who asks for no target wants all epochs.
     if !settings.is_given("target_accuracy") {
         settings = settings.overridden_by_flag("target-accuracy", "none")?;
@@ -156,7 +178,14 @@ impl Place {
     ) -> Result<Self> {
         let given = |variable| settings.is_given(variable);
         let store_url = settings.store_url.as_str().to_owned();
-        if given("gateway_hostname") {
+        // The gateway that is named may be the local one.
+        if let Some((in_use, running)) = running::join(state.path())?
+            && running.gateway == settings.gateway
+            && !given("store_url")
+        {
+            return Ok(Self::Found { running, _in_use: Some(in_use) });
+        }
+        if given("gateway_hostname") || given("function_url") {
             let running = Running { pid: std::process::id(), gateway: settings.gateway.clone(), store_url };
             return Ok(Self::Found { running, _in_use: None });
         }
@@ -180,6 +209,11 @@ impl Place {
     /// Whether its functions are processes on this machine.
     fn is_local(&self) -> bool {
         !matches!(self, Self::Found { _in_use: None, .. })
+    }
+
+    fn store(&self, password: &PasswordArgs) -> Result<RedisStore> {
+        let url = &self.running().store_url;
+        if self.is_local() { Ok(RedisStore::open(url)?) } else { password.open(url) }
     }
 
     fn running(&self) -> &Running {
@@ -206,22 +240,31 @@ fn announce(global: &Global, answer: &SetupAnswer) -> Result<()> {
     if global.json {
         return output::json(&SetUp { event: "setup", answer });
     }
-    eprintln!("run {}: {} workers on {}", answer.run, answer.workers, answer.dataset);
+    let queued = if answer.queued { " queued" } else { "" };
+    eprintln!("run {}: {} workers{queued} on {}", answer.run, answer.workers, answer.dataset);
     for left_out in &answer.left_out {
         eprintln!("no place for {}: {}", left_out.place, left_out.why);
     }
     Ok(())
 }
 
+/// What is elsewhere may be out of reach from here: better to know that before the run begins.
+async fn reach(store: Arc<RedisStore>) -> Result<()> {
+    spawn_blocking(move || store.now_ms()).await?.map(drop).context(
+        "the platform's Redis, which holds the run, must be reachable from here: --store-url names its address \
+         (in a cluster, after kubectl port-forward -n openfaas-fn service/redis 6379, redis://127.0.0.1:6379)",
+    )
+}
+
 /// Calls the setup function.
-async fn setup(gateway: &Client, settings: &Settings) -> Result<SetupAnswer> {
+async fn setup(functions: &HttpInvoker, settings: &Settings) -> Result<SetupAnswer> {
     let mut body = settings.to_json();
     // These say how this command reaches the platform; functions know that themselves.
     if let Some(body) = body.as_object_mut() {
-        body.retain(|key, _| key != "gateway_hostname" && key != "store_url");
+        body.retain(|key, _| !["gateway_hostname", "function_url", "store_url"].contains(&key.as_str()));
     }
     let function = if settings.train_type == TrainType::SingleFunction { SINGLE } else { SETUP };
-    set_up(gateway, function, &body).await
+    set_up(functions, function, &body).await
 }
 
 /// A replica for each worker, as far as the function's label allows; in a cluster that is up to whoever

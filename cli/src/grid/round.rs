@@ -49,9 +49,9 @@ async fn measure(
     let store = site.store(&configuration.settings)?;
     signals.unless(deploy(gateway, &configuration.deployments)).await?;
     let invoked = Instant::now();
-    let answer = signals.unless(set_up(gateway, SETUP, &configuration.order(number))).await?;
+    let answer = signals.unless(set_up(&site.functions, SETUP, &configuration.order(number))).await?;
     let (run, missing) = (answer.run.clone(), missing(&answer));
-    let report = follow(gateway, store, answer.run, Audience::Nobody, signals).await?;
+    let report = follow(&site.functions, store, answer.run, Audience::Nobody, signals).await?;
     let time_s = invoked.elapsed().as_secs_f64();
     if let Some(missing) = missing {
         bail!("run {run}: {missing}");

@@ -9,14 +9,17 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use openfaas::client::Client;
-use openfaas::credentials::Credentials;
 use openfaas::stack::Stack;
+use platform::invoker::HttpInvoker;
 use platform::settings::Settings;
 use sgd_lib::store::Store;
 use tokio::task::spawn_blocking;
 
-use crate::local::platform::{Options, Platform, client};
+use crate::local::platform::{Options, Platform};
+use crate::remote::gateway::client;
+use crate::remote::password::PasswordArgs;
 use crate::state_dir::StateDir;
+use crate::training::CALL;
 
 /// How long a gateway may take to answer at all.
 const REACHED_WITHIN: Duration = Duration::from_secs(10);
@@ -24,8 +27,11 @@ const REACHED_WITHIN: Duration = Duration::from_secs(10);
 /// Where rounds take place.
 pub(crate) struct Site {
     pub(crate) gateway: Client,
+    /// The functions behind it.
+    pub(crate) functions: HttpInvoker,
     /// Where the store is, as seen from here; `None` where it is for functions.
     store_url: Option<String>,
+    password: PasswordArgs,
     own: Option<Platform>,
 }
 
@@ -35,6 +41,7 @@ pub(crate) struct Given {
     pub(crate) gateway: Option<String>,
     pub(crate) store_url: Option<String>,
     pub(crate) basic_auth: Option<PathBuf>,
+    pub(crate) password: PasswordArgs,
 }
 
 impl Site {
@@ -45,16 +52,10 @@ impl Site {
     /// The gateway can't be reached, or refuses the credentials; or no platform can be started.
     pub(crate) async fn find(state_dir: Option<&Path>, given: Given) -> Result<Self> {
         let Some(address) = given.gateway else { return Self::start(state_dir, given.store_url).await };
-        let gateway = match given.basic_auth {
-            Some(folder) => client(&address, Some(&folder))?,
-            None => {
-                let saved = Credentials::saved_by_faas_cli(&address, |name| env::var(name).ok())?;
-                Client::new(&address, saved)?
-            }
-        };
+        let gateway = client(&address, given.basic_auth.as_deref())?;
         gateway.wait_until_healthy(REACHED_WITHIN).await?;
         gateway.list().await.context("is `faas-cli login` needed?")?;
-        Ok(Self { gateway, store_url: given.store_url, own: None })
+        Self::at(gateway, given.store_url, given.password, None)
     }
 
     async fn start(state_dir: Option<&Path>, store_url: Option<String>) -> Result<Self> {
@@ -63,7 +64,18 @@ impl Site {
         let platform = Platform::start(&state.beside("grid"), &Stack::default(), options).await?;
         let gateway = Client::new(&platform.running().gateway, None)?;
         let store_url = Some(platform.running().store_url.clone());
-        Ok(Self { gateway, store_url, own: Some(platform) })
+        Self::at(gateway, store_url, PasswordArgs::default(), Some(platform))
+    }
+
+    fn at(
+        gateway: Client,
+        store_url: Option<String>,
+        password: PasswordArgs,
+        own: Option<Platform>,
+    ) -> Result<Self> {
+        // As seen from here, whatever way functions have to each other.
+        let functions = HttpInvoker::new(&Settings::default().function_url, gateway.gateway(), CALL)?;
+        Ok(Self { gateway, functions, store_url, password, own })
     }
 
     /// Whether it is on this machine, and the grid's own.
@@ -85,7 +97,7 @@ impl Site {
         }
     }
 
-    /// The store that functions with these settings use.
+    /// The store that functions with these settings use, with the password given, else with theirs.
     ///
     /// # Errors
     /// Its address is none, or its password can't be read.
@@ -93,6 +105,9 @@ impl Site {
         let mut settings = settings.clone();
         if let Some(url) = &self.store_url {
             settings = settings.overridden_by_flag("store-url", url)?;
+        }
+        if self.password.is_given() {
+            return Ok(Arc::new(self.password.open(settings.store_url.as_str())?));
         }
         Ok(platform::store::open(&settings, |name| env::var(name).ok())?)
     }

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use gateway::Gateway;
 use local_redis::LocalRedis;
-use openfaas::client::{Client, Credentials};
 use openfaas::stack::Stack;
 
 use super::redis;
 use super::running::{Claim, Running};
+use crate::remote::gateway::client;
 use crate::state_dir::StateDir;
 
 /// What to bring up.
@@ -99,24 +99,4 @@ fn gateway_config(state: &StateDir, options: Options, store_url: &str) -> Result
     }
     config.addresses.push((redis::CLUSTER_ADDRESS.to_owned(), store_url.to_owned()));
     Ok(config)
-}
-
-/// A client for a gateway, with the credentials in the folder `basic_auth`.
-///
-/// # Errors
-/// The address is none, or a file can't be read.
-pub(crate) fn client(gateway: &str, basic_auth: Option<&Path>) -> Result<Client> {
-    let credentials = basic_auth.map(credentials).transpose()?;
-    Ok(Client::new(gateway, credentials)?)
-}
-
-/// Reads the two files that `--basic-auth` names the folder of, as a pod has them mounted.
-fn credentials(dir: &Path) -> Result<Credentials> {
-    let read = |name: &str| {
-        let path = dir.join(name);
-        let text =
-            std::fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
-        anyhow::Ok(text.trim_end_matches(['\r', '\n']).to_owned())
-    };
-    Ok(Credentials { user: read("basic-auth-user")?, password: read("basic-auth-password")? })
 }

@@ -9,14 +9,32 @@ use sgd_lib::store::{RedisStore, Store};
 
 use super::running;
 use crate::args::Global;
+use crate::remote::password::PasswordArgs;
 use crate::state_dir::StateDir;
 
 /// Where a command finds runs.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct StoreArgs {
     /// The Redis to look into, such as redis://127.0.0.1:6379 [default: the private one]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "store_url", hide_env_values = true)]
     store_url: Option<String>,
+    #[command(flatten)]
+    password: PasswordArgs,
+}
+
+impl StoreArgs {
+    /// The Redis given, else that of the local platform that runs; `None` where neither is there.
+    ///
+    /// # Errors
+    /// The address is none, or the password can't be read.
+    pub(crate) fn find(&self, global: &Global) -> Result<Option<RedisStore>> {
+        if let Some(url) = self.store_url.as_ref().filter(|url| !url.is_empty()) {
+            return self.password.open(url).map(Some);
+        }
+        let state = StateDir::locate(global.state_dir.as_deref())?;
+        let running = running::find(state.path())?;
+        running.map(|running| Ok(RedisStore::open(&running.store_url)?)).transpose()
+    }
 }
 
 /// An open store, and the private Redis where it had to be started for it.
@@ -32,24 +50,16 @@ impl LocalStore {
     /// # Errors
     /// There is none yet, or it does not come up.
     pub(crate) fn open(global: &Global, args: &StoreArgs) -> Result<Self> {
-        if let Some(url) = &args.store_url {
-            return Self::at(url, None);
+        if let Some(store) = args.find(global)? {
+            return Ok(Self { store: Arc::new(store), _redis: None });
         }
         let state = StateDir::locate(global.state_dir.as_deref())?;
-        if let Some(running) = running::find(state.path())? {
-            return Self::at(&running.store_url, None);
-        }
         if !state.redis().is_dir() {
             bail!("there are no runs in {} yet; downpour train makes one", state.path().display());
         }
         let options = Options { transport: Transport::UnixSocket, ..Options::in_dir(state.redis()) };
         let redis = LocalRedis::start(options)?;
-        let url = redis.url().to_owned();
-        Self::at(&url, Some(redis))
-    }
-
-    fn at(url: &str, redis: Option<LocalRedis>) -> Result<Self> {
-        Ok(Self { store: Arc::new(RedisStore::open(url)?), _redis: redis })
+        Ok(Self { store: Arc::new(RedisStore::open(redis.url())?), _redis: Some(redis) })
     }
 
     /// Every run, oldest first.

@@ -1,11 +1,11 @@
-//! M calls through the gateway; each becomes a worker.
+//! M calls of the train function; each becomes a worker, at once or when a queue brings it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use kit::worker::TRAIN_FUNCTION;
 use kit::{Host, Order, Refusal, host};
-use platform::invoker::{self, Call, InvokeError, Reply};
+use platform::invoker::{self, Call, InvokeError, Invoker, Reply};
 use serde::Serialize;
 use sgd_lib::downpour::Run;
 use tokio::time::Instant;
@@ -35,33 +35,67 @@ pub(crate) struct LeftOut {
 /// the number of workers becomes the number placed. A run that has its number, since its setup was
 /// delivered before, stays as it is.
 pub(crate) async fn fan_out(host: &Arc<Host>, run: &Run) -> Result<Placed, Refusal> {
-    let earlier = run.clone();
-    let control = host::blocking(move || Ok(earlier.store().control(earlier.keys())?)).await?;
-    if let Some(workers) = control.workers {
+    if let Some(workers) = fixed(run).await? {
         return Ok(Placed { workers, left_out: Vec::new() });
     }
     let start = Instant::now();
-    let places = (0..run.config().workers).map(|number| format!("{}-{number}", run.name())).collect();
-    let unplaced = round(host, run, places, true, start + SPREAD).await?;
+    let unplaced = round(&host.invoker, run, places(run), true, start + SPREAD).await?;
     let places = unplaced.into_iter().map(|left_out| left_out.place).collect();
-    let left_out = round(host, run, places, false, start + PATIENCE).await?;
-    let placed = run.config().workers - u32::try_from(left_out.len()).unwrap_or(u32::MAX);
-    let run = run.clone();
-    if placed == 0 {
-        let why = left_out.into_iter().next().map_or_else(String::new, |left_out| left_out.why);
-        host::blocking(move || Ok(run.delete()?)).await?;
-        return Err(Refusal::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("no worker found a place within {} s: {why}", PATIENCE.as_secs()),
-        ));
+    let left_out = round(&host.invoker, run, places, false, start + PATIENCE).await?;
+    let placed = Placed::without(run, left_out);
+    if placed.workers == 0 {
+        return Err(nobody(run, placed, "no worker found a place").await?);
     }
-    let workers = host::blocking(move || Ok(run.store().fix_workers(run.keys(), placed)?)).await?;
-    Ok(Placed { workers, left_out })
+    let (run, workers) = (run.clone(), placed.workers);
+    let workers = host::blocking(move || Ok(run.store().fix_workers(run.keys(), workers)?)).await?;
+    Ok(Placed { workers, ..placed })
+}
+
+/// Puts a call for each worker wanted into `queue`. When it brings them, and how many, is its affair: so
+/// the workers themselves fix their number (`sgd_lib::downpour::Worker::new`). A call that comes when
+/// that is done finds no place, and ends.
+pub(crate) async fn queue(run: &Run, queue: Arc<dyn Invoker>) -> Result<Placed, Refusal> {
+    if let Some(workers) = fixed(run).await? {
+        return Ok(Placed { workers, left_out: Vec::new() });
+    }
+    let left_out = round(&queue, run, places(run), false, Instant::now() + PATIENCE).await?;
+    let placed = Placed::without(run, left_out);
+    if placed.workers == 0 {
+        return Err(nobody(run, placed, "the gateway queued no call").await?);
+    }
+    Ok(placed)
+}
+
+/// The number of workers, where it is fixed already.
+async fn fixed(run: &Run) -> Result<Option<u32>, Refusal> {
+    let run = run.clone();
+    host::blocking(move || Ok(run.store().control(run.keys())?.workers)).await
+}
+
+/// A name for each call: delivered again, it is the same worker.
+fn places(run: &Run) -> Vec<String> {
+    (0..run.config().workers).map(|number| format!("{}-{number}", run.name())).collect()
+}
+
+impl Placed {
+    fn without(run: &Run, left_out: Vec<LeftOut>) -> Self {
+        let missing = u32::try_from(left_out.len()).unwrap_or(u32::MAX);
+        Self { workers: run.config().workers.saturating_sub(missing), left_out }
+    }
+}
+
+/// Deletes the run, since nobody will work on it; says why.
+async fn nobody(run: &Run, placed: Placed, what: &str) -> Result<Refusal, Refusal> {
+    let why = placed.left_out.into_iter().next().map_or_else(String::new, |left_out| left_out.why);
+    let run = run.clone();
+    host::blocking(move || Ok(run.delete()?)).await?;
+    let text = format!("{what} within {} s: {why}", PATIENCE.as_secs());
+    Ok(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text))
 }
 
 /// One call for each of `places`, all at the same time; returns those that got none.
 async fn round(
-    host: &Host,
+    invoker: &Arc<dyn Invoker>,
     run: &Run,
     places: Vec<String>,
     spread: bool,
@@ -72,7 +106,7 @@ async fn round(
         let order = Order { run: run.name().to_owned(), place: place.clone(), worker: None, spread };
         calls.push(Call { call_id: place.clone(), body: order.to_body()? });
     }
-    let answers = invoker::fan_out(host.invoker.clone(), TRAIN_FUNCTION, calls, deadline).await;
+    let answers = invoker::fan_out(invoker.clone(), TRAIN_FUNCTION, calls, deadline).await;
     let unplaced = places.into_iter().zip(answers).filter_map(|(place, answer)| {
         let why = failure(answer)?;
         tracing::warn!(run = run.name(), place, why, spread, "found no place");
@@ -98,7 +132,7 @@ mod tests {
     use std::future::pending;
 
     use platform::identity::Identity;
-    use platform::invoker::{InvokeFuture, Invoker};
+    use platform::invoker::InvokeFuture;
     use platform::settings::Settings;
     use sgd_lib::codec::Codec;
     use sgd_lib::dataset::Transpose;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use kit::{Host, Refusal, answer, host};
-use platform::settings::{DatasetSource, Settings, TrainType};
+use platform::settings::{DatasetSource, FanOut, Settings, TrainType};
 use platform::{data, training};
 use serde_json::json;
 use sgd_lib::downpour::{Run, RunConfig, RunError, run_name, shipment};
@@ -24,6 +24,8 @@ async fn setup(host: Arc<Host>, call: Call) -> Result<Reply, Refusal> {
     if settings.train_type == TrainType::SingleFunction {
         return Err(Refusal::bad_request("train_type is 1: invoke emnist-single instead"));
     }
+    let queue = (settings.fan_out == FanOut::Async).then(|| host.queue()).transpose();
+    let queue = queue.map_err(Refusal::bad_request)?;
     let config = plan(&host, settings).await?;
     // Named after the call: a setup that is delivered twice sets up one run.
     let name = run_name(&config.data.name, &call.call_id);
@@ -34,7 +36,11 @@ async fn setup(host: Arc<Host>, call: Call) -> Result<Reply, Refusal> {
         Err(error) => return Err(error.into()),
     }
     let run = Run::new(host.store.clone(), keys, config);
-    let placed = fan_out::fan_out(&host, &run).await?;
+    let queued = queue.is_some();
+    let placed = match queue {
+        Some(queue) => fan_out::queue(&run, Arc::new(queue)).await?,
+        None => fan_out::fan_out(&host, &run).await?,
+    };
     answer::json(
         StatusCode::OK,
         &json!({
@@ -43,6 +49,7 @@ async fn setup(host: Arc<Host>, call: Call) -> Result<Reply, Refusal> {
             "workers": placed.workers,
             "workers_requested": run.config().workers,
             "left_out": placed.left_out,
+            "queued": queued,
         }),
     )
 }

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use platform::identity::Identity;
-use platform::invoker::{GatewayInvoker, Invoker};
+use platform::invoker::{HttpInvoker, Invoker, UrlTemplate};
 use platform::settings::Settings;
 use sgd_lib::store::Store;
 use watchdog::{Call, Reply};
@@ -42,7 +42,8 @@ impl Host {
         let lookup = |name: &str| env::var(name).ok();
         let settings = Settings::from_environment(lookup)?;
         let store = platform::store::open(&settings, lookup)?;
-        let invoker = GatewayInvoker::new(&settings.gateway, ATTEMPT).context("gateway_hostname")?;
+        let invoker = HttpInvoker::new(&settings.function_url, &settings.gateway, ATTEMPT)
+            .context("gateway_hostname")?;
         Ok(Self::new(settings, store, Arc::new(invoker), Identity::from_environment(lookup)))
     }
 
@@ -54,6 +55,19 @@ impl Host {
         identity: Identity,
     ) -> Self {
         Self { settings, store, invoker, identity, hosted: Mutex::default() }
+    }
+
+    /// The gateway's asynchronous queue. It answers 202, and calls the function when it can.
+    ///
+    /// # Errors
+    /// Functions are called past the gateway.
+    pub fn queue(&self) -> Result<HttpInvoker> {
+        let Settings { function_url, gateway, .. } = &self.settings;
+        ensure!(
+            function_url.needs_gateway(),
+            "fan_out is async, which takes OpenFaaS' gateway; function_url is {function_url}, which needs none"
+        );
+        Ok(HttpInvoker::new(&UrlTemplate::queue(), gateway, ATTEMPT)?)
     }
 
     /// Serves `handle` until the process is told to end.

@@ -21,6 +21,8 @@ pub const TRAIN_FUNCTION: &str = "emnist-train";
 const LEASE: Duration = Duration::from_secs(2);
 /// A worker leaves this long before its time is up, to flush and hand over.
 const MARGIN: Duration = Duration::from_millis(500);
+/// So much nicer than the threads that answer probes and talk to the store is the one that computes.
+const NICENESS: i32 = 10;
 /// How long a successor is looked for; then the other workers notice.
 const SUCCESSION: Duration = Duration::from_secs(10);
 
@@ -121,7 +123,19 @@ impl Task {
             Identity { node: self.host.identity.node.clone(), pod: self.host.identity.pod.clone() };
         let (train, test) = (self.data.train(), self.data.test());
         let lease = self.lease.clone();
-        Worker::new(&self.run, lease, self.resumed, &identity, train, test, &self.surroundings)?.train()
+        let worker = Worker::new(&self.run, lease, self.resumed, &identity, train, test, &self.surroundings)?;
+        // From here on: a thread that was started before keeps its priority.
+        give_way();
+        worker.train()
+    }
+}
+
+/// Lets the process's other threads go first where there are more threads than cores: a probe that
+/// waited for minibatches would have the pod killed.
+fn give_way() {
+    // On Linux a priority is a thread's. Without the permission all threads have the same.
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        tracing::debug!(%error, "the training thread keeps its priority");
     }
 }
 

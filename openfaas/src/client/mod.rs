@@ -8,12 +8,12 @@ mod lines;
 mod reply;
 mod system;
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Url};
 
-pub use crate::credentials::Credentials;
 pub use error::ClientError;
 pub use lines::LogLines;
 pub use reply::{MAX_REPLY, Reply, post};
@@ -27,6 +27,21 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Between two looks at `/healthz`.
 const HEALTH_INTERVAL: Duration = Duration::from_millis(20);
+
+/// What basic authentication sends.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user, as a rule `admin`.
+    pub user: String,
+    /// The password.
+    pub password: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("user", &self.user).finish_non_exhaustive()
+    }
+}
 
 /// A gateway. Clones share one pool of connections.
 #[derive(Clone, Debug)]
@@ -49,7 +64,7 @@ impl Client {
         if url.scheme() != "http" || !url.has_host() {
             return Err(address(format!("it begins with {}:", url.scheme())));
         }
-        Ok(Self { http: http_client()?, gateway: url, credentials, timeout: DEFAULT_TIMEOUT })
+        Ok(Self { http: build(http_settings())?, gateway: url, credentials, timeout: DEFAULT_TIMEOUT })
     }
 
     /// The same gateway, with `timeout` for a call from its start to the end of the answer
@@ -133,15 +148,23 @@ impl Client {
     }
 }
 
-/// The settings that calls to a gateway share: no redirects, since a redirected `PUT` is a `GET`.
+/// An HTTP client that opens a connection for each call, so that a balancer of connections places each
+/// call anew.
 ///
 /// # Errors
 /// The system gives no resources.
-pub fn http_client() -> Result<reqwest::Client, ClientError> {
+pub fn http_client_without_reuse() -> Result<reqwest::Client, ClientError> {
+    build(http_settings().pool_max_idle_per_host(0))
+}
+
+/// What all calls share: no redirects, since a redirected `PUT` is a `GET`.
+fn http_settings() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
-        .build()
-        .map_err(|error| ClientError::Setup(error::reasons(error)))
+}
+
+fn build(settings: reqwest::ClientBuilder) -> Result<reqwest::Client, ClientError> {
+    settings.build().map_err(|error| ClientError::Setup(error::reasons(error)))
 }

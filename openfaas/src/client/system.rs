@@ -106,6 +106,16 @@ impl Client {
         succeeded(self.send_json(Method::PUT, &url, secret).await?, "PUT", url).map(drop)
     }
 
+    /// The secrets' names.
+    ///
+    /// # Errors
+    /// No answer, a status other than 2xx, or a body that is no such list.
+    pub async fn secrets(&self) -> Result<Vec<String>, ClientError> {
+        let url = self.url(&["system", "secrets"]);
+        let secrets = self.get_json::<Option<Vec<Secret>>>(url).await?.unwrap_or_default();
+        Ok(secrets.into_iter().map(|secret| secret.name).collect())
+    }
+
     /// A function's log messages.
     ///
     /// # Errors

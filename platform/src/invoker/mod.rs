@@ -3,8 +3,9 @@
 //! A call is delivered at least once: each attempt carries the same body and the same
 //! `X-Call-Id`, so that the function can tell a second delivery from a second call.
 
-mod gateway;
+mod http;
 mod retry;
+mod template;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,9 +14,10 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-pub use gateway::GatewayInvoker;
+pub use http::HttpInvoker;
 pub use openfaas::client::Reply;
 pub use retry::retrying;
+pub use template::UrlTemplate;
 
 /// The header that names a call.
 pub const CALL_ID: &str = "x-call-id";

@@ -72,8 +72,10 @@ choices! {
 
     /// How setup starts the train functions.
     FanOut {
-        /// Calls through the gateway.
+        /// Calls that are answered with a worker's place.
         Direct = "direct",
+        /// Calls through the gateway's asynchronous queue, which brings them when it can.
+        Async = "async",
     }
 }
 

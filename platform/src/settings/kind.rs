@@ -2,6 +2,8 @@
 
 use std::ops::Bound;
 
+use crate::invoker::UrlTemplate;
+
 /// What values a setting takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
@@ -26,6 +28,8 @@ pub enum Kind {
     StoreUrl,
     /// The address of a gateway.
     GatewayUrl,
+    /// The address of functions, as a template.
+    FunctionUrl,
 }
 
 impl Kind {
@@ -54,6 +58,7 @@ impl Kind {
             Self::SecretName => "the name of a secret (a-z, 0-9, - and .)".to_owned(),
             Self::StoreUrl => "redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE] or unix:///PATH".to_owned(),
             Self::GatewayUrl => "HOST, HOST:PORT or http://HOST[:PORT]".to_owned(),
+            Self::FunctionUrl => UrlTemplate::WANTED.to_owned(),
         }
     }
 }

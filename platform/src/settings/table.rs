@@ -11,6 +11,7 @@ use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
 use super::choices::{Algorithm, Codec, Database, Dataset, DatasetSource, FanOut, TrainType, words};
 use super::kind::Kind;
 use super::value::{StoreUrl, Value};
+use crate::invoker::UrlTemplate;
 
 /// One setting: its names, its default, what it may be.
 #[derive(Debug)]
@@ -121,7 +122,7 @@ settings! {
     database: Database, "database", Some("database"), "global", Kind::Choice(Database::NAMES),
         "which Redis workers push to";
     fan_out: FanOut, "fan_out", Some("fan-out"), "direct", Kind::Choice(FanOut::NAMES),
-        "how setup starts the train functions";
+        "how setup starts the train functions: calls them, or puts the calls into the gateway's asynchronous queue";
     codec: Codec, "codec", Some("codec"), "auto", Kind::Choice(Codec::NAMES),
         "how a push is encoded";
     transpose: Transpose, "transpose", Some("transposed"), "auto", Kind::Choice(words::TRANSPOSE),
@@ -138,4 +139,7 @@ settings! {
         "name of the secret with the Redis' password";
     gateway: String, "gateway_hostname", Some("gateway"), "http://gateway.openfaas:8080", Kind::GatewayUrl,
         "address of the gateway; a bare host means port 8080";
+    function_url: UrlTemplate, "function_url", Some("function-url"), "{gateway}/function/{function}",
+        Kind::FunctionUrl,
+        "address of functions; Knative: http://{function}.openfaas-fn.svc.cluster.local, plain Kubernetes: http://{function}.openfaas-fn:8080";
 }

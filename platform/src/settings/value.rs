@@ -13,6 +13,7 @@ use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
 
 use super::choices::{Algorithm, Codec, Database, Dataset, DatasetSource, FanOut, TrainType};
 use super::kind::Kind;
+use crate::invoker::UrlTemplate;
 use crate::secrets;
 
 /// The widest hidden layer.
@@ -178,6 +179,16 @@ impl Value for StoreUrl {
 
     fn write(&self) -> String {
         self.0.clone()
+    }
+}
+
+impl Value for UrlTemplate {
+    fn read(text: &str, _: &Kind) -> Option<Self> {
+        Self::parse(text).ok()
+    }
+
+    fn write(&self) -> String {
+        self.as_str().to_owned()
     }
 }
 

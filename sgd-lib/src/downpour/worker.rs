@@ -21,8 +21,9 @@ use crate::optimizer::Optimizer;
 use crate::state;
 use crate::store::{Cursors, Exchange, Lease, Position, Progress, RUN_TTL, RunKeys, Store, StoreError};
 
-/// How long a worker waits for setup to say how many workers there are.
-const START_PATIENCE: Duration = Duration::from_secs(15);
+/// How long a worker waits for the others. More than the ten seconds after which a queue tries a call
+/// again that found no place at first.
+const START_PATIENCE: Duration = Duration::from_secs(20);
 /// Between two events of a worker's progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -157,7 +158,7 @@ impl<'a> Worker<'a> {
         let (store, keys, config) = (run.store(), run.keys(), run.config());
         check_data(config, train, test)?;
         let clock = (store.now_ms()?, Instant::now());
-        let workers = wait_for_start(&**store, keys, &lease)?;
+        let workers = wait_for_start(&**store, keys, &lease, config.workers)?;
         let rows = config.architecture.rows();
         let folded = Folded::load(&**store, keys, &rows)?;
         let progress = folded.vector.get(&lease.worker).map(|mark| mark.progress).unwrap_or_default();
@@ -357,23 +358,26 @@ fn check_data(config: &RunConfig, train: Split<'_>, test: Split<'_>) -> Result<(
     Ok(())
 }
 
-/// Setup fixes the number of workers when every one has its place, or is given up. Should setup have
-/// died, the workers that are there go on by themselves. The lease is kept meanwhile.
-fn wait_for_start(store: &dyn Store, run: &RunKeys, lease: &Lease) -> Result<u32, StoreError> {
+/// The number of workers is fixed once: by setup, when every call has its place or is given up; by the
+/// workers, when all `wanted` are there, or when one has waited long enough, to those that are. So a run
+/// begins too where setup died, and where a queue brings the calls later, or never. The lease is kept
+/// meanwhile.
+fn wait_for_start(store: &dyn Store, run: &RunKeys, lease: &Lease, wanted: u32) -> Result<u32, StoreError> {
     let deadline = Instant::now() + START_PATIENCE;
     let mut pause = Duration::from_micros(500);
     loop {
         let look = Exchange { lease: Some(lease), cursors: Some(&Cursors::new()), ..Exchange::default() };
-        let control = store.exchange(run, &look)?.control;
-        match control.workers {
+        let found = store.exchange(run, &look)?;
+        match found.control.workers {
             Some(workers) => return Ok(workers),
-            None if control.stop.is_some() || Instant::now() > deadline => break,
+            None if found.streams.len() >= wanted as usize => return store.fix_workers(run, wanted),
+            None if found.control.stop.is_some() || Instant::now() > deadline => break,
             None => std::thread::sleep(pause),
         }
         pause = (pause * 2).min(Duration::from_millis(20));
     }
     let streams = store.streams(run)?;
-    tracing::warn!(workers = streams, "setup did not say how many workers there are: those that are here");
+    tracing::warn!(workers = streams, "not all workers have come: those that are here begin");
     store.fix_workers(run, streams.max(1))
 }
 

@@ -130,7 +130,7 @@ fn a_round_that_fails_is_reported_and_the_others_are_made() {
 fn rounds_take_place_on_any_gateway_and_leave_no_function() {
     let (platform, data) = (Platform::start(place(), &scenarios::stack_with(&[])), Data::find());
     let arguments =
-        arguments(&data, &["files/emnist323.yml", "--rounds", "1", "--gateway", platform.gateway()]);
+        arguments(&data, &["files/emnist323.yml", "--rounds", "1", "--gateway", platform.gateway_url()]);
     let finished =
         platform.place.downpour(&[strs(&arguments), vec!["--store-url", &platform.store_url]].concat());
     let lines = finished.lines();

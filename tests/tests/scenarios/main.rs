@@ -7,7 +7,10 @@
 mod data_from_the_store;
 mod deaths;
 mod deliveries;
+mod doctor;
+mod elsewhere;
 mod endings;
+mod engines;
 mod grid;
 mod refusals;
 mod reproducible;

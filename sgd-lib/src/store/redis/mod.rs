@@ -4,6 +4,7 @@ mod connection;
 mod exchange;
 mod parse;
 mod scripts;
+mod server;
 
 use std::time::Duration;
 
