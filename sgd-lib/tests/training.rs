@@ -288,8 +288,8 @@ fn a_handover_holds_nothing_back() {
 fn a_worker_beyond_the_number_that_was_fixed_does_not_train() {
     let data = support::data();
     for test in support::stores() {
-        let run = Run::create(test.store.clone(), "run", support::config_for(&data, 3)).unwrap();
-        // Three have their places; the answer of one did not reach setup.
+        let run = Run::create(test.store.clone(), "run", support::config_for(&data, 4)).unwrap();
+        // Three of four have their places; the answer of one did not reach setup.
         let departures = std::thread::scope(|scope| {
             let workers: Vec<_> = ["0", "1", "2"]
                 .into_iter()
@@ -310,6 +310,25 @@ fn a_worker_beyond_the_number_that_was_fixed_does_not_train() {
         let finished = Departure::Finished(StopReason::Epochs);
         assert_eq!(departures.iter().filter(|departure| **departure == finished).count(), 2, "{}", test.name);
         assert_eq!(test.store.held(run.keys(), 3).unwrap(), [false; 3], "{}", test.name);
+    }
+}
+
+#[test]
+fn workers_that_are_all_there_begin_without_a_word_from_setup() {
+    let data = support::data();
+    for test in support::stores() {
+        let run = Run::create(test.store.clone(), "run", support::config_for(&data, 2)).unwrap();
+        std::thread::scope(|scope| {
+            for place in ["0", "1"] {
+                let (run, data) = (&run, &data);
+                scope.spawn(move || work(run, data, place, &Here::for_ever()));
+            }
+        });
+        let status = run.status().unwrap();
+        assert_eq!((status.control.workers, status.workers.len()), (Some(2), 2), "{}", test.name);
+        assert!(status.is_over(), "{}", test.name);
+        // Whoever comes now finds no place.
+        assert!(matches!(run.claim("2", None, Duration::from_secs(1)).unwrap(), Claim::Over { .. }));
     }
 }
 

@@ -13,7 +13,6 @@ use crate::place::Place;
 use crate::{binary, eventually};
 
 /// Setup and train functions behind an address each, and a Redis.
-#[derive(Debug)]
 pub struct Engine {
     replicas: Vec<Background>,
     redis: LocalRedis,

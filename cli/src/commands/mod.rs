@@ -22,7 +22,7 @@ use crate::args::{Args, Command};
 /// Runs the command that the arguments name.
 pub(crate) fn run(args: Args) -> Result<()> {
     match args.command {
-        Command::Train(command) => train::run(&args.global, command),
+        Command::Train(command) => train::run(&args.global, &command),
         Command::Up(command) => up::run(&args.global, command),
         Command::Doctor(command) => doctor::run(&args.global, &command),
         Command::Down(command) => down::run(&args.global, &command),

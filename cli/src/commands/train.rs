@@ -82,7 +82,7 @@ struct Finished<'a> {
     wall_s: f64,
 }
 
-pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
+pub(crate) fn run(global: &Global, args: &Args) -> Result<()> {
     let started = Instant::now();
     let settings = settings(&args.settings)?;
     let state = StateDir::locate(global.state_dir.as_deref())?;
@@ -90,7 +90,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
     Runtime::new()?.block_on(async {
         let mut signals = EndSignals::listen()?;
         let place = signals.unless(Place::find(&state, &stack, &settings, args.basic_auth.clone())).await?;
-        let trained = train(global, &settings, &place, &args, &mut signals).await;
+        let trained = train(global, &settings, &place, args, &mut signals).await;
         let left = tokio::select! {
             left = place.leave() => left,
             () = signals.next() => bail!("interrupted before everything had ended"),
@@ -115,9 +115,8 @@ async fn train(
     let store = Arc::new(place.store(&args.password)?);
     if place.is_local() {
         scale(&client(&running.gateway, args.basic_auth.as_deref())?, settings).await?;
-    } else {
-        reach(store.clone()).await?;
     }
+    reach(store.clone()).await?;
     let invoked = Instant::now();
     let answer = signals.unless(setup(&functions, settings)).await?;
     announce(global, &answer)?;

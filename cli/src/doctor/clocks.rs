@@ -34,7 +34,7 @@ impl Reading {
         let start = header("x-start-time").and_then(|text| text.parse::<f64>().ok());
         let gateway = start.map(|nanoseconds| Self::new("gateway", nanoseconds / 1e6, asked));
         // In whole seconds, cut off.
-        let date = header("date").and_then(|text| http_date(text));
+        let date = header("date").and_then(http_date);
         let function = date.map(|date| {
             let mut reading = Self::new("function", date.as_secs_f64() * 1000.0 + 500.0, asked);
             reading.within_ms += 500.0;

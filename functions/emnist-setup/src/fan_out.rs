@@ -150,6 +150,20 @@ mod tests {
         }
     }
 
+    /// A queue that gives every call this answer.
+    struct Queue(u16, &'static str);
+
+    impl Invoker for Queue {
+        fn invoke<'a>(&'a self, _function: &'a str, _body: Vec<u8>, _call_id: &'a str) -> InvokeFuture<'a> {
+            let reply = Reply { status: self.0, headers: Default::default(), body: self.1.into() };
+            Box::pin(async { Ok(reply) })
+        }
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+    }
+
     fn config() -> RunConfig {
         RunConfig {
             data: DataRef {
@@ -187,9 +201,26 @@ mod tests {
         run.stop().unwrap();
         let identity = Identity::from_environment(|_| None);
         let host = Arc::new(Host::new(Settings::default(), store, Arc::new(Nobody), identity));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let placed = runtime.block_on(fan_out(&host, &run));
+        let placed = runtime().block_on(fan_out(&host, &run));
         assert!(placed.is_ok_and(|placed| placed.workers == 2 && placed.left_out.is_empty()));
         assert_eq!(run.store().runs().unwrap(), ["run"]);
+    }
+    #[test]
+    fn what_is_queued_leaves_the_number_of_workers_to_the_workers() {
+        let run = Run::create(Arc::new(MemoryStore::new()), "run", config()).unwrap();
+        let placed = runtime().block_on(queue(&run, Arc::new(Queue(202, ""))));
+        assert!(placed.is_ok_and(|placed| placed.workers == 2 && placed.left_out.is_empty()));
+        assert_eq!(run.store().control(run.keys()).unwrap().workers, None);
+    }
+
+    #[test]
+    fn a_gateway_without_a_queue_leaves_no_run_behind() {
+        let run = Run::create(Arc::new(MemoryStore::new()), "run", config()).unwrap();
+        let answer = runtime().block_on(queue(&run, Arc::new(Queue(404, "404 page not found\n"))));
+        let reply = answer.err().unwrap().reply();
+        assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+        let text = String::from_utf8_lossy(&reply.body);
+        assert!(text.contains("queued no call within 10 s: 404 404 page not found"), "{text}");
+        assert!(run.store().runs().unwrap().is_empty());
     }
 }

@@ -37,11 +37,11 @@ fn a_platform_elsewhere_is_trained_on_watched_and_asked() {
 #[test]
 fn a_store_that_is_out_of_reach_is_said_before_a_run_begins() {
     let (platform, here) = (Platform::new(), Place::new());
-    let store = "redis+unix:///no/such/redis.sock";
+    let store = "http://no.such.redis";
     let message =
         here.downpour(&["train", "--gateway", platform.gateway_url(), "--store-url", store]).failed(2);
     assert!(message.contains("--store-url"), "{message}");
-    let store = "unix:///no/such/redis.sock";
+    let store = "redis+unix:///no/such/redis.sock";
     let message =
         here.downpour(&["train", "--gateway", platform.gateway_url(), "--store-url", store]).failed(1);
     assert!(message.contains("must be reachable from here: --store-url"), "{message}");
