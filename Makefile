@@ -20,7 +20,7 @@ TRAIN_FLAGS := $(if $(DATA),--dataset '$(DATA)') $(if $(DATA_DIR),--data-dir '$(
                $(if $(WORKERS),--workers '$(WORKERS)') $(if $(TARGET),--target-accuracy '$(TARGET)') $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint fmt build template template-dist images deps
+.PHONY: help train test lint fmt build template template-dist images grid-files deps
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ template-dist: ## Write a template for other repositories into dist/
 
 images: ## Build the images with docker or podman, and try each
 	scripts/images.sh $(IMAGES)
+
+grid-files: ## Derive tests/emnist*.yml from stack.yml
+	$(CARGO) run --quiet --release --locked -p downpour -- grid --write-files tests
 
 deps: ## Install what is missing on Debian and Ubuntu, or say what to install
 	@scripts/install-deps.sh compiler redis fashion-mnist kubernetes-validate

@@ -24,6 +24,7 @@ Examples:
   downpour report                        the newest finished run
   downpour predict digit.png             classify an image with its network
   downpour data get emnist-bymerge       download EMNIST ByMerge
+  downpour grid                          the batch experiments, with plots
   downpour data info ./my-data           what is in a folder
 
 Exit codes: 0 done, 1 failed, 2 bad arguments.";
@@ -56,4 +57,5 @@ pub(crate) enum Command {
     Predict(commands::predict::Args),
     Export(commands::export::Args),
     Data(commands::data::Args),
+    Grid(commands::grid::Args),
 }

@@ -6,6 +6,7 @@ mod commands;
 mod doctor;
 mod download;
 mod exit_code;
+mod grid;
 mod images;
 mod local;
 mod logging;
@@ -15,6 +16,7 @@ mod render;
 mod report;
 mod settings_args;
 mod state_dir;
+mod training;
 mod watch;
 
 use std::process::ExitCode;

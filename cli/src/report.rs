@@ -14,6 +14,8 @@ pub(crate) struct Report {
     pub(crate) run: String,
     /// The data set's name.
     pub(crate) dataset: String,
+    /// Images to train on: an epoch.
+    pub(crate) train_images: u64,
     /// Workers asked for; fewer may have found a place.
     pub(crate) workers_requested: u32,
     /// 1: a single function; 2: train functions, an epoch an invocation; 3: train functions.
@@ -42,6 +44,8 @@ pub(crate) struct Report {
     pub(crate) reached_target: bool,
     /// Whole epochs, of the worker that did most.
     pub(crate) epochs: u32,
+    /// Epochs trained by all workers together: their samples over the images to train on.
+    pub(crate) iterations: f64,
     /// All workers' samples.
     pub(crate) samples: u64,
     /// All workers' samples in a second of `train_s`.
@@ -69,9 +73,9 @@ pub(crate) enum State {
 /// One worker's part of a run.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct WorkerReport {
-    worker: u32,
-    node: String,
-    pod: String,
+    pub(crate) worker: u32,
+    pub(crate) node: String,
+    pub(crate) pod: String,
     time_s: f64,
     epochs: u32,
     minibatches: u64,
@@ -100,6 +104,7 @@ impl Report {
         Self {
             run: run.to_owned(),
             dataset: config.data.name.clone(),
+            train_images: config.data.train_images,
             workers_requested: config.workers,
             train_type: config.train_type,
             database: "global",
@@ -114,6 +119,7 @@ impl Report {
             target_accuracy: config.target_accuracy,
             reached_target: status.control.stop.as_deref() == Some(StopReason::Target.name()),
             epochs: records.iter().map(|record| record.epochs).max().unwrap_or(0),
+            iterations: samples as f64 / config.data.train_images.max(1) as f64,
             samples,
             samples_per_s: if train_s > 0.0 { samples as f64 / train_s } else { 0.0 },
             bytes_pushed: sum(|record| record.bytes_pushed),

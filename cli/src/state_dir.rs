@@ -10,7 +10,11 @@ use anyhow::{Context, Result, bail};
 
 /// The state folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StateDir(PathBuf);
+pub(crate) struct StateDir {
+    path: PathBuf,
+    /// The one whose data sets are used: itself, as a rule.
+    data: PathBuf,
+}
 
 impl StateDir {
     /// The folder given (by `--state-dir` or `DOWNPOUR_STATE`), or this user's own. Nothing is created.
@@ -28,34 +32,43 @@ impl StateDir {
         if let Some(given) = given {
             let path = std::path::absolute(given)
                 .with_context(|| format!("the state folder {:?} has no absolute path", given.display()))?;
-            Ok(Self(path))
+            Ok(Self::at(path))
         } else if let Some(state) = xdg_state_home.and_then(absolute) {
-            Ok(Self(state.join("downpour")))
+            Ok(Self::at(state.join("downpour")))
         } else if let Some(home) = home.and_then(absolute) {
-            Ok(Self(home.join(".local/state/downpour")))
+            Ok(Self::at(home.join(".local/state/downpour")))
         } else {
             bail!("no state folder: HOME is not set; give one with --state-dir DIR or DOWNPOUR_STATE")
         }
     }
 
+    fn at(path: PathBuf) -> Self {
+        Self { data: path.clone(), path }
+    }
+
+    /// One inside of this, for a platform beside the one here; data sets are shared.
+    pub(crate) fn beside(&self, name: &str) -> Self {
+        Self { path: self.path.join(name), data: self.data.clone() }
+    }
+
     /// The state folder itself.
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// The folder of the private Redis.
     pub(crate) fn redis(&self) -> PathBuf {
-        self.0.join("redis")
+        self.path.join("redis")
     }
 
     /// The folder of the local gateway.
     pub(crate) fn gateway(&self) -> PathBuf {
-        self.0.join("gateway")
+        self.path.join("gateway")
     }
 
     /// The folder of downloaded data sets and of the archives that they came in.
     pub(crate) fn datasets(&self) -> PathBuf {
-        self.0.join("data")
+        self.data.join("data")
     }
 
     /// The folder of one downloaded data set.
@@ -65,7 +78,7 @@ impl StateDir {
 
     /// The folder of prepared data sets.
     pub(crate) fn prepared(&self) -> PathBuf {
-        self.0.join("prepared")
+        self.data.join("prepared")
     }
 
     /// A folder in the state folder, created where missing and readable by this user only.
@@ -88,11 +101,19 @@ mod tests {
 
     #[test]
     fn the_given_folder_wins_then_xdg_then_home() {
-        let path = |dir: Result<StateDir>| dir.unwrap().0;
+        let path = |dir: Result<StateDir>| dir.unwrap().path;
         assert_eq!(path(chosen(Some("/a"), Some("/b"), Some("/c"))), Path::new("/a"));
         assert_eq!(path(chosen(None, Some("/b"), Some("/c"))), Path::new("/b/downpour"));
         assert_eq!(path(chosen(None, Some("relative"), Some("/c"))), Path::new("/c/.local/state/downpour"));
         assert!(path(chosen(Some("here"), None, None)).is_absolute());
+    }
+
+    #[test]
+    fn one_beside_shares_the_data() {
+        let dir = chosen(Some("/a"), None, None).unwrap();
+        let beside = dir.beside("grid");
+        assert_eq!(beside.redis(), Path::new("/a/grid/redis"));
+        assert_eq!((beside.datasets(), beside.prepared()), (dir.datasets(), dir.prepared()));
     }
 
     #[test]

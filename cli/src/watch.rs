@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 use serde_json::{Value, json};
 use sgd_lib::downpour::{Event, Run, RunStatus};
 
+use crate::local::signals::Interrupted;
 use crate::render::output;
 use crate::render::progress::{Accuracy, Progress, WorkerProgress};
 
@@ -19,15 +20,23 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// A run on which nobody has worked for so long needs help. Leases expire and are taken over sooner.
 const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 
+/// So long workers that were asked to stop are waited for.
+const STOPPED_WITHIN: Duration = Duration::from_secs(5);
+/// Between two looks whether they have.
+const STOP_POLL: Duration = Duration::from_millis(10);
+
 /// Where the news of a run go.
 pub(crate) enum Audience {
     /// A person: bars or lines on standard error.
     Person(Box<Progress>),
     /// A program: an object a line on standard output.
     Program,
+    /// Nobody.
+    Nobody,
 }
 
-/// Follows `run` until it is over or `interrupted` is set; then asks its workers to stop. Blocking.
+/// Follows `run` until it is over or `interrupted` is set; then asks its workers to stop, and waits a
+/// moment for them. Blocking.
 /// Where all workers are gone, so that none is left to notice, each is asked for anew by `recruit`.
 ///
 /// # Errors
@@ -57,8 +66,7 @@ fn follow(
     let mut left = false;
     loop {
         if interrupted.load(Ordering::Relaxed) {
-            run.stop()?;
-            bail!("interrupted: run {} was asked to stop", run.name());
+            return Err(stop(run)?.context(format!("run {} was asked to stop", run.name())));
         }
         let wait = if left { LAST_WAIT } else { EVENT_WAIT };
         for (id, event) in run.events(&cursor, wait)? {
@@ -86,9 +94,21 @@ fn follow(
     }
 }
 
+/// Asks a run's workers to stop and waits for that: one that was told to end in the middle of it would look
+/// for a successor, and keep the others waiting for the model.
+fn stop(run: &Run) -> Result<Error> {
+    run.stop()?;
+    let deadline = Instant::now() + STOPPED_WITHIN;
+    while !run.status()?.is_over() && Instant::now() < deadline {
+        std::thread::sleep(STOP_POLL);
+    }
+    Ok(Interrupted.into())
+}
+
 impl Audience {
     fn tell(&mut self, event: &Event) -> Result<()> {
         match self {
+            Self::Nobody => Ok(()),
             Self::Program => output::json(&object(event)),
             Self::Person(progress) => {
                 show(progress, event);

@@ -38,6 +38,7 @@ pub fn run_config(settings: &Settings, data: &Manifest) -> Result<RunConfig, Tra
             in_store: settings.dataset_source == DatasetSource::Store,
             transpose: settings.transpose,
             digest: data.digest,
+            train_images: data.shape.train,
         },
         architecture: Architecture::new(data.shape.pixels(), &settings.hidden, data.shape.classes as usize)?,
         workers,

@@ -16,7 +16,7 @@ use crate::binaries::binary;
 use crate::processes::{self, Process};
 
 /// What the stack file and commands take from the environment: a scenario says it itself.
-const VARIABLES: [&str; 12] = [
+const VARIABLES: [&str; 13] = [
     "DATABASE",
     "DATASET",
     "DATASET_SOURCE",
@@ -27,6 +27,7 @@ const VARIABLES: [&str; 12] = [
     "STORE_URL",
     "TAG",
     "OPENFAAS_URL",
+    "ROUNDS",
     "store_url",
     "store_password_secret",
 ];

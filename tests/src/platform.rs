@@ -81,6 +81,12 @@ impl Platform {
         self.gateway.gateway()
     }
 
+    /// The names of the functions that are deployed.
+    pub fn functions(&self) -> Vec<String> {
+        let functions = self.runtime.block_on(self.gateway.list()).expect("the functions");
+        functions.into_iter().map(|function| function.name).collect()
+    }
+
     /// Calls a function with this body, as the call of this name where one is given.
     pub fn call(&self, function: &str, body: &[u8], call_id: Option<&str>) -> Answer {
         self.call_all(function, &[(body, call_id)]).remove(0)

@@ -5,6 +5,7 @@ pub(crate) mod delete;
 pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod export;
+pub(crate) mod grid;
 pub(crate) mod logs;
 pub(crate) mod predict;
 pub(crate) mod report;
@@ -34,5 +35,6 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Command::Predict(command) => predict::run(&args.global, &command),
         Command::Export(command) => export::run(&args.global, &command),
         Command::Data(command) => data::run(&args.global, command),
+        Command::Grid(command) => grid::run(&args.global, &command),
     }
 }

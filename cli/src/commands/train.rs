@@ -2,20 +2,17 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use openfaas::client::Client;
 use openfaas::names::ScaleRange;
 use openfaas::stack::Stack;
-use platform::invoker::{HttpInvoker, Invoker as _};
+use platform::invoker::HttpInvoker;
 use platform::settings::{Settings, TrainType};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use sgd_lib::downpour::Run;
+use serde::Serialize;
 use sgd_lib::store::{RedisStore, Store as _};
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Runtime;
 use tokio::task::spawn_blocking;
 
 use crate::args::Global;
@@ -31,7 +28,8 @@ use crate::render::progress::Progress;
 use crate::report::Report;
 use crate::settings_args::SettingsArgs;
 use crate::state_dir::StateDir;
-use crate::watch::{Audience, until_over};
+use crate::training::{CALL, SETUP, SINGLE, SetupAnswer, TRAIN, await_replicas, follow, set_up};
+use crate::watch::Audience;
 
 /// Train a network: invokes emnist-setup through the gateway and follows the run to its end
 ///
@@ -61,38 +59,8 @@ Examples:
 
 Without those two flags, the variables OPENFAAS_URL and store_url name a platform elsewhere.";
 
-/// Sets a run up and calls the train function for each worker.
-const SETUP: &str = "emnist-setup";
-/// Becomes a worker.
-const TRAIN: &str = "emnist-train";
 /// How long replicas may take to come up before training begins without them.
 const REPLICAS_UP: Duration = Duration::from_secs(5);
-/// How long a call of a function may take, as through OpenFaaS' gateway.
-const CALL: Duration = Duration::from_secs(60);
-/// Does everything in one invocation (`train_type` 1).
-const SINGLE: &str = "emnist-single";
-
-/// What setup answers; `--json` passes it on.
-#[derive(Deserialize, Serialize)]
-struct SetupAnswer {
-    run: String,
-    dataset: String,
-    /// Those that found a place.
-    workers: u32,
-    /// Those that found none, and why.
-    #[serde(default)]
-    left_out: Vec<LeftOut>,
-    /// Whether the workers were queued (`fan_out` async) and may come later.
-    #[serde(default)]
-    queued: bool,
-}
-
-/// A call to the train function that found no place.
-#[derive(Deserialize, Serialize)]
-struct LeftOut {
-    place: String,
-    why: String,
-}
 
 /// The first line that `--json` prints.
 #[derive(Serialize)]
@@ -121,10 +89,7 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result<()> {
     let stack = stack::load(args.file.as_deref())?;
     Runtime::new()?.block_on(async {
         let mut signals = EndSignals::listen()?;
-        let place = tokio::select! {
-            place = Place::find(&state, &stack, &settings, args.basic_auth.clone()) => place?,
-            () = signals.next() => bail!("interrupted"),
-        };
+        let place = signals.unless(Place::find(&state, &stack, &settings, args.basic_auth.clone())).await?;
         let trained = train(global, &settings, &place, args, &mut signals).await;
         let left = tokio::select! {
             left = place.leave() => left,
@@ -153,32 +118,10 @@ async fn train(
     }
     reach(store.clone()).await?;
     let invoked = Instant::now();
-    let answer = tokio::select! {
-        answer = setup(&functions, settings) => answer?,
-        () = signals.next() => bail!("interrupted"),
-    };
+    let answer = signals.unless(setup(&functions, settings)).await?;
     announce(global, &answer)?;
-    let name = answer.run;
-    let audience = audience(global, settings);
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = interrupted.clone();
-    let (runtime, recruiter) = (Handle::current(), functions.clone());
-    let mut following = spawn_blocking(move || {
-        let run = Run::open(store, &name)?;
-        let recruit = |worker| {
-            let _task = runtime.spawn(recruit(recruiter.clone(), name.clone(), worker));
-        };
-        let status = until_over(&run, audience, &flag, recruit)?;
-        Ok((Report::new(&run, &status), invoked.elapsed().as_secs_f64()))
-    });
-    tokio::select! {
-        trained = &mut following => return trained?,
-        () = signals.next() => interrupted.store(true, Ordering::Relaxed),
-    }
-    tokio::select! {
-        trained = following => trained?,
-        () = signals.next() => bail!("interrupted"),
-    }
+    let report = follow(&functions, store, answer.run, audience(global, settings), signals).await?;
+    Ok((report, invoked.elapsed().as_secs_f64()))
 }
 
 fn audience(global: &Global, settings: &Settings) -> Audience {
@@ -321,24 +264,7 @@ async fn setup(functions: &HttpInvoker, settings: &Settings) -> Result<SetupAnsw
         body.retain(|key, _| !["gateway_hostname", "function_url", "store_url"].contains(&key.as_str()));
     }
     let function = if settings.train_type == TrainType::SingleFunction { SINGLE } else { SETUP };
-    let call_id = format!("{:032x}", rand::random::<u128>());
-    let reply = functions.invoke(function, serde_json::to_vec(&body)?, &call_id).await?;
-    if !reply.is_success() {
-        bail!("{function} answered {}: {}", reply.status, reply.first_line());
-    }
-    serde_json::from_slice(&reply.body).with_context(|| {
-        format!("{function} answered {:?}; expected an object with run, dataset, workers", reply.first_line())
-    })
-}
-
-/// Has a train function take the place of a worker, whose lease decides whether it is free.
-async fn recruit(functions: HttpInvoker, run: String, worker: u32) {
-    let place = format!("{run}-again-{worker}");
-    let order = json!({"run": run, "place": place, "worker": worker});
-    match functions.invoke(TRAIN, order.to_string().into_bytes(), &place).await {
-        Ok(reply) => tracing::info!(run, worker, status = reply.status, "asked for a worker anew"),
-        Err(error) => tracing::warn!(run, worker, %error, "no worker found"),
-    }
+    set_up(functions, function, &body).await
 }
 
 /// A replica for each worker, as far as the function's label allows; in a cluster that is up to whoever
@@ -351,12 +277,7 @@ async fn scale(gateway: &Client, settings: &Settings) -> Result<()> {
         gateway.scale(TRAIN, wanted).await?;
     }
     // So that each worker finds a replica of its own; where one does not come up, they pack.
-    let deadline = Instant::now() + REPLICAS_UP;
-    while gateway.get(TRAIN).await?.is_some_and(|function| function.available_replicas < wanted)
-        && Instant::now() < deadline
-    {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    await_replicas(gateway, TRAIN, wanted, REPLICAS_UP).await?;
     Ok(())
 }
 

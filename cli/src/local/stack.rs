@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use openfaas::stack::Stack;
 
 /// The project's own, for a folder that has none.
-const OWN_STACK: &str = include_str!("../../../stack.yml");
+pub(crate) const OWN_STACK: &str = include_str!("../../../stack.yml");
 /// In the order in which `faas-cli` looks.
 const FILES: [&str; 2] = ["stack.yaml", "stack.yml"];
 

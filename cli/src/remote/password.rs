@@ -28,6 +28,11 @@ impl PasswordArgs {
         }
     }
 
+    /// Whether a file was named.
+    pub(crate) fn is_given(&self) -> bool {
+        self.store_password_file.is_some()
+    }
+
     fn password(&self) -> Result<Option<String>> {
         if let Some(file) = &self.store_password_file {
             let text = std::fs::read_to_string(file)

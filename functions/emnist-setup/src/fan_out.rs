@@ -173,6 +173,7 @@ mod tests {
                 in_store: false,
                 transpose: Transpose::Auto,
                 digest: 0,
+                train_images: 0,
             },
             architecture: Architecture::new(4, &[3], 2).unwrap(),
             workers: 2,

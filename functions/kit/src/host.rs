@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use platform::data::{self, DataError};
 use anyhow::{Context, Result, ensure};
+use platform::data::{self, DataError};
 use platform::identity::Identity;
 use platform::invoker::{HttpInvoker, Invoker, UrlTemplate};
 use platform::settings::Settings;

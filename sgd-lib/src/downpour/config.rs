@@ -66,6 +66,8 @@ pub struct DataRef {
     pub transpose: Transpose,
     /// What the prepared data must be: a worker with other data refuses to train.
     pub digest: u64,
+    /// How many images there are to train on: an epoch.
+    pub train_images: u64,
 }
 
 /// Everything that setup decided about a run. Immutable.
@@ -144,6 +146,7 @@ impl RunConfig {
                 in_store: false,
                 transpose: Transpose::Auto,
                 digest: data.digest(),
+                train_images: data.train().len() as u64,
             },
             architecture: Architecture::new(data.pixels(), &[100], data.classes())?,
             workers: 2,

@@ -41,6 +41,7 @@ pub(crate) fn config(workers: u32) -> RunConfig {
             in_store: false,
             transpose: Transpose::Auto,
             digest: 0,
+            train_images: 0,
         },
         architecture: Architecture::new(4, &[3], 2).expect("a small network"),
         workers,

@@ -12,6 +12,7 @@ mod doctor;
 mod elsewhere;
 mod endings;
 mod engines;
+mod grid;
 mod priority;
 mod refusals;
 mod reproducible;
