@@ -124,7 +124,7 @@ impl ScaleRange {
         let min = number(labels, SCALE_MIN, 0, REPLICA_LIMIT)?.unwrap_or(1);
         let least = min.max(1);
         let max = number(labels, SCALE_MAX, least, REPLICA_LIMIT)?.unwrap_or(DEFAULT_SCALE_MAX.max(least));
-        number(labels, SCALE_FACTOR, 0, 100)?;
+        number(labels, SCALE_FACTOR, 1, 100)?;
         Ok(Self { min, max })
     }
 }
@@ -184,6 +184,7 @@ mod tests {
             &[(SCALE_MIN, "two")],
             &[(SCALE_MAX, "0")],
             &[(SCALE_MIN, "3"), (SCALE_MAX, "2")],
+            &[(SCALE_FACTOR, "0")],
             &[(SCALE_FACTOR, "101")],
             &[(SCALE_MAX, "99999999999999999999999")],
         ] {

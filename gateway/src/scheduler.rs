@@ -1,0 +1,109 @@
+//! Calls functions by the clock, as OpenFaaS's cron-connector does: through the queue, so that such a call may take as
+//! long as it needs and is tried again as the function's annotations say.
+//!
+//! A time that comes while the call of an earlier one is not done yet is left out, and so are those that passed while
+//! no gateway ran: calls do not pile up.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
+
+use crate::queue::{self, Invocation};
+use crate::specification::{Schedule, TOPIC};
+use crate::upstream::{CALL_ID, mark_start, new_call_id};
+use crate::{Shared, SharedState};
+
+/// Between two looks at the clock. Looked at anew each time, so that a clock that is set, or stood still while the
+/// machine slept, does no harm.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// When a function is called next.
+#[derive(Debug)]
+struct Entry {
+    /// Which schedule this was computed from.
+    text: String,
+    /// `None`: never.
+    next: Option<SystemTime>,
+    /// The call of an earlier time.
+    last_call: Option<String>,
+}
+
+impl Entry {
+    fn new(schedule: &Schedule, now: SystemTime) -> Self {
+        Self { text: schedule.text.clone(), next: schedule.next(now), last_call: None }
+    }
+
+    /// Whether it is time; then the next time is computed from now on, not from the one that is due.
+    fn is_due(&mut self, schedule: &Schedule, now: SystemTime) -> bool {
+        let due = self.next.is_some_and(|next| next <= now);
+        if due {
+            self.next = schedule.next(now);
+        }
+        due
+    }
+}
+
+/// Looks after all schedules until it is dropped.
+pub(crate) async fn run(shared: Shared) {
+    let mut entries = HashMap::new();
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        for name in due(&shared, &mut entries, SystemTime::now()) {
+            let call_id = new_call_id();
+            if let Some(entry) = entries.get_mut(&name) {
+                entry.last_call = Some(call_id.clone());
+            }
+            let pushing = shared.clone();
+            let invocation = invocation(&name, &call_id);
+            match tokio::task::spawn_blocking(move || queue::push(&pushing, &invocation)).await {
+                Ok(Ok(())) => tracing::info!(function = name, call_id, "called by schedule"),
+                Ok(Err(error)) => tracing::error!(function = name, %error, "cannot call by schedule"),
+                Err(error) => tracing::error!(function = name, %error, "cannot call by schedule"),
+            }
+        }
+    }
+}
+
+/// The functions whose time has come and whose earlier call is done.
+fn due(shared: &SharedState, entries: &mut HashMap<String, Entry>, now: SystemTime) -> Vec<String> {
+    let scheduled: HashMap<String, Schedule> = shared
+        .supervisor
+        .list()
+        .iter()
+        .filter_map(|function| Some((function.name.clone(), function.schedule()?)))
+        .collect();
+    entries.retain(|name, entry| scheduled.get(name).is_some_and(|schedule| schedule.text == entry.text));
+    let mut due = Vec::new();
+    for (name, schedule) in scheduled {
+        let entry = entries.entry(name.clone()).or_insert_with(|| Entry::new(&schedule, now));
+        if !entry.is_due(&schedule, now) {
+            continue;
+        }
+        if entry.last_call.as_ref().is_some_and(|call_id| shared.queue.holds(call_id)) {
+            tracing::warn!(function = name, "not called by schedule: the call before is not done");
+        } else {
+            due.push(name);
+        }
+    }
+    due
+}
+
+fn invocation(function: &str, call_id: &str) -> Invocation {
+    let mut headers = HeaderMap::new();
+    headers.insert(HeaderName::from_static("x-topic"), HeaderValue::from_static(TOPIC));
+    headers.insert(HeaderName::from_static("x-connector"), HeaderValue::from_static("cron-connector"));
+    if let Ok(id) = HeaderValue::from_str(call_id) {
+        headers.insert(CALL_ID, id);
+    }
+    mark_start(&mut headers);
+    Invocation {
+        function: function.to_owned(),
+        call_id: call_id.to_owned(),
+        path: "/".to_owned(),
+        headers,
+        body: Bytes::new(),
+        callback_url: None,
+    }
+}
