@@ -7,12 +7,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use bytes::Bytes;
-
 use crate::queue::{self, Invocation};
-use crate::specification::{Schedule, TOPIC};
-use crate::upstream::{CALL_ID, mark_start, new_call_id};
+use crate::specification::Schedule;
+use crate::upstream::new_call_id;
 use crate::{Shared, SharedState};
 
 /// Between two looks at the clock. Looked at anew each time, so that a clock that is set, or stood still while the
@@ -26,13 +23,11 @@ struct Entry {
     text: String,
     /// `None`: never.
     next: Option<SystemTime>,
-    /// The call of an earlier time.
-    last_call: Option<String>,
 }
 
 impl Entry {
     fn new(schedule: &Schedule, now: SystemTime) -> Self {
-        Self { text: schedule.text.clone(), next: schedule.next(now), last_call: None }
+        Self { text: schedule.text.clone(), next: schedule.next(now) }
     }
 
     /// Whether it is time; then the next time is computed from now on, not from the one that is due.
@@ -52,11 +47,8 @@ pub(crate) async fn run(shared: Shared) {
         tokio::time::sleep(INTERVAL).await;
         for name in due(&shared, &mut entries, SystemTime::now()) {
             let call_id = new_call_id();
-            if let Some(entry) = entries.get_mut(&name) {
-                entry.last_call = Some(call_id.clone());
-            }
             let pushing = shared.clone();
-            let invocation = invocation(&name, &call_id);
+            let invocation = Invocation::scheduled(&name, &call_id);
             match tokio::task::spawn_blocking(move || queue::push(&pushing, &invocation)).await {
                 Ok(Ok(())) => tracing::info!(function = name, call_id, "called by schedule"),
                 Ok(Err(error)) => tracing::error!(function = name, %error, "cannot call by schedule"),
@@ -81,29 +73,11 @@ fn due(shared: &SharedState, entries: &mut HashMap<String, Entry>, now: SystemTi
         if !entry.is_due(&schedule, now) {
             continue;
         }
-        if entry.last_call.as_ref().is_some_and(|call_id| shared.queue.holds(call_id)) {
+        if shared.queue.any_scheduled(&name) {
             tracing::warn!(function = name, "not called by schedule: the call before is not done");
         } else {
             due.push(name);
         }
     }
     due
-}
-
-fn invocation(function: &str, call_id: &str) -> Invocation {
-    let mut headers = HeaderMap::new();
-    headers.insert(HeaderName::from_static("x-topic"), HeaderValue::from_static(TOPIC));
-    headers.insert(HeaderName::from_static("x-connector"), HeaderValue::from_static("cron-connector"));
-    if let Ok(id) = HeaderValue::from_str(call_id) {
-        headers.insert(CALL_ID, id);
-    }
-    mark_start(&mut headers);
-    Invocation {
-        function: function.to_owned(),
-        call_id: call_id.to_owned(),
-        path: "/".to_owned(),
-        headers,
-        body: Bytes::new(),
-        callback_url: None,
-    }
 }

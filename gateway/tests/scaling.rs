@@ -1,5 +1,7 @@
 //! Replicas that come and go by themselves: with alerts, and where there is nothing to do.
 
+#![allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+
 mod support;
 
 use reqwest::{Method, StatusCode};

@@ -1,5 +1,7 @@
 //! Functions that are called by the clock.
 
+#![allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+
 mod support;
 
 use reqwest::Method;

@@ -23,8 +23,18 @@ async fn secrets_go_in_and_never_out() {
     assert_eq!(send(Method::POST, &secret("two")).await, 409);
     assert_eq!(send(Method::POST, &json!({"name": "../x", "value": "v"})).await, 400);
     assert_eq!(send(Method::POST, &json!({"name": "raw", "rawValue": "cmF3"})).await, 202);
+    assert_eq!(
+        send(Method::POST, &json!({"name": "tls.crt", "value": "text", "rawValue": "cmF3"})).await,
+        202
+    );
+    for wrong in
+        [json!({"name": "s"}), json!({"name": "s", "value": ""}), json!({"name": "s", "rawValue": "???"})]
+    {
+        assert_eq!(send(Method::POST, &wrong).await, 400);
+    }
     let listed: Value = platform.get("/system/secrets").await.json().await.unwrap();
-    let expected = ["api-key", "raw"].map(|name| json!({"name": name, "namespace": "openfaas-fn"}));
+    let expected =
+        ["api-key", "raw", "tls.crt"].map(|name| json!({"name": name, "namespace": "openfaas-fn"}));
     assert_eq!(listed, json!(expected));
     let file = platform.path("state/secrets/api-key").metadata().unwrap();
     assert_eq!(file.permissions().mode() & 0o777, 0o600);
@@ -33,9 +43,11 @@ async fn secrets_go_in_and_never_out() {
     let response = platform.send(Method::POST, "/system/functions", &missing).await;
     assert_eq!(response.status(), 400);
     assert_eq!(response.text().await.unwrap(), "validation failed: secret none not found\n");
-    platform.deploy("fn", json!({"secrets": ["api-key", "raw"]})).await;
+    platform.deploy("fn", json!({"secrets": ["api-key", "raw", "tls.crt"]})).await;
     assert_eq!(platform.text("/function/fn/secret?name=api-key").await, "one");
-    assert_eq!(platform.text("/function/fn/secret?name=raw").await, "raw");
+    for name in ["raw", "tls.crt"] {
+        assert_eq!(platform.text(&format!("/function/fn/secret?name={name}")).await, "raw");
+    }
     assert_eq!(send(Method::PUT, &secret("new")).await, 202);
     assert_eq!(platform.text("/function/fn/secret?name=api-key").await, "new");
 

@@ -145,7 +145,7 @@ pub struct ScaleRequest {
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Secret {
-    /// The secret's name: a DNS label.
+    /// The secret's name: a DNS subdomain.
     pub name: String,
     /// Its namespace; empty means the default one.
     #[serde(skip_serializing_if = "String::is_empty")]

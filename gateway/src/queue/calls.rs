@@ -15,6 +15,8 @@ pub(super) struct Ticket {
     pub(super) path: PathBuf,
     pub(super) function: Arc<str>,
     pub(super) call_id: Arc<str>,
+    /// Whether the clock called, not somebody.
+    scheduled: bool,
     pub(super) cancelled: CancellationToken,
 }
 
@@ -32,6 +34,7 @@ impl Calls {
             path,
             function: invocation.function.as_str().into(),
             call_id: invocation.call_id.as_str().into(),
+            scheduled: invocation.is_scheduled(),
             cancelled: CancellationToken::new(),
         };
         self.all().entry(ticket.call_id.clone()).or_default().push(ticket.clone());
@@ -48,8 +51,9 @@ impl Calls {
         }
     }
 
-    pub(super) fn holds(&self, call_id: &str) -> bool {
-        self.all().contains_key(call_id)
+    /// Whether there is one by which the clock called `function`.
+    pub(super) fn any_scheduled(&self, function: &str) -> bool {
+        self.all().values().flatten().any(|ticket| ticket.scheduled && *ticket.function == *function)
     }
 
     /// Those with this id, of `function` if that is named.

@@ -37,9 +37,9 @@ impl Queue {
         Ok(Self { config, spool, length: AtomicUsize::new(0), calls: Calls::default() })
     }
 
-    /// Whether an invocation with this id waits or runs.
-    pub(crate) fn holds(&self, call_id: &str) -> bool {
-        self.calls.holds(call_id)
+    /// Whether an invocation by which the clock called `function` waits or runs.
+    pub(crate) fn any_scheduled(&self, function: &str) -> bool {
+        self.calls.any_scheduled(function)
     }
 
     /// Takes back the invocations with this id, of `function` if that is named: they are not called again, and a call

@@ -4,19 +4,19 @@
 
 use std::collections::BTreeMap;
 
+use openfaas::names::check_subdomain;
+
 use super::SpecificationError;
 
 /// The longest name in a key, and the longest value of a label.
 const MAX_NAME: usize = 63;
-/// The longest prefix in a key: a DNS subdomain.
-const MAX_PREFIX: usize = 253;
 /// The most bytes that all annotations together may have.
 const MAX_ANNOTATIONS: usize = 256 << 10;
 
 /// Checks the keys and values of labels.
 pub(super) fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), SpecificationError> {
     for (key, value) in labels {
-        check_key("label", key)?;
+        check_key("a label", key)?;
         if !value.is_empty() && !is_name(value) {
             return Err(SpecificationError::value(
                 format!("label {key}"),
@@ -31,7 +31,7 @@ pub(super) fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Spec
 /// Checks the keys of annotations and the size of it all; values are free.
 pub(super) fn check_annotations(annotations: &BTreeMap<String, String>) -> Result<(), SpecificationError> {
     for key in annotations.keys() {
-        check_key("annotation", key)?;
+        check_key("an annotation", key)?;
     }
     let size: usize = annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
     if size > MAX_ANNOTATIONS {
@@ -41,13 +41,14 @@ pub(super) fn check_annotations(annotations: &BTreeMap<String, String>) -> Resul
     Ok(())
 }
 
+/// `kind` with its article.
 fn check_key(kind: &str, key: &str) -> Result<(), SpecificationError> {
     let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
-    if prefix.is_none_or(is_subdomain) && is_name(name) {
+    if prefix.is_none_or(|prefix| check_subdomain("prefix", prefix).is_ok()) && is_name(name) {
         return Ok(());
     }
     Err(SpecificationError::value(
-        format!("the key of a {kind}").replace("a a", "an a"),
+        format!("the key of {kind}"),
         key,
         "[DOMAIN/]NAME with a name of 1 to 63 letters, digits, \"-\", \"_\" and \".\"",
     ))
@@ -62,10 +63,6 @@ fn is_name(text: &str) -> bool {
         && bytes.iter().copied().all(inner)
         && at_end(bytes.first())
         && at_end(bytes.last())
-}
-
-fn is_subdomain(text: &str) -> bool {
-    text.len() <= MAX_PREFIX && text.split('.').all(|label| openfaas::names::check_label("", label).is_ok())
 }
 
 #[cfg(test)]

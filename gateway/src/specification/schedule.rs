@@ -73,7 +73,10 @@ impl Rule {
             return interval.map(Self::Every).ok_or_else(|| "the shortest interval is 1s".to_owned());
         }
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        parser.parse(text).map(|cron| Self::Cron(Box::new(cron))).map_err(|error| error.to_string())
+        parser
+            .parse(text)
+            .map(|cron| Self::Cron(Box::new(cron)))
+            .map_err(|error| error.to_string().trim_end_matches('.').to_owned())
     }
 }
 
