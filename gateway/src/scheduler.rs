@@ -81,3 +81,31 @@ fn due(shared: &SharedState, entries: &mut HashMap<String, Entry>, now: SystemTi
     }
     due
 }
+
+#[cfg(test)]
+mod tests {
+    use openfaas::types::FunctionDeployment;
+
+    use super::*;
+    use crate::specification::Specification;
+
+    #[test]
+    fn times_that_passed_at_once_are_one_call() {
+        let annotations = [("topic", "cron-function"), ("schedule", "*/5 * * * *")];
+        let deployment = FunctionDeployment {
+            service: "fn".into(),
+            annotations: annotations.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            ..FunctionDeployment::default()
+        };
+        let schedule = Specification::read(&deployment).unwrap().schedule.unwrap();
+        let at = |text: &str| humantime::parse_rfc3339(text).unwrap();
+        let mut entry = Entry::new(&schedule, at("2030-01-31T12:00:00Z"));
+        assert!(!entry.is_due(&schedule, at("2030-01-31T12:04:59Z")));
+        assert!(entry.is_due(&schedule, at("2030-01-31T12:05:00Z")));
+        assert!(!entry.is_due(&schedule, at("2030-01-31T12:05:01Z")));
+        // The machine slept.
+        assert!(entry.is_due(&schedule, at("2030-01-31T18:32:00Z")));
+        assert!(!entry.is_due(&schedule, at("2030-01-31T18:34:00Z")));
+        assert_eq!(entry.next, Some(at("2030-01-31T18:35:00Z")));
+    }
+}
