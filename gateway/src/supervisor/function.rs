@@ -123,13 +123,15 @@ impl Function {
         self.activity.touch();
     }
 
-    /// Wants no replicas any more if it is idle; what it then is. No call is handed to a replica in between.
+    /// Wants no replicas any more if it is idle; what it then is.
     pub(super) fn rest(&self) -> Option<Record> {
         let mut state = self.state();
         if !state.is_idle(&self.activity) {
             return None;
         }
         state.version.record.replicas = 0;
+        // Here and now: a call that comes next wakes the function, and is not handed to one that is to end.
+        state.replicas.iter().for_each(|replica| replica.stop());
         let record = state.version.record.clone();
         drop(state);
         self.changes.send_replace(());
