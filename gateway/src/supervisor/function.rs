@@ -123,19 +123,18 @@ impl Function {
         self.activity.touch();
     }
 
-    /// Wants no replicas any more if it is idle; what it then is.
-    pub(super) fn rest(&self) -> Option<Record> {
+    /// Wants no replicas any more if it is idle; whether it is.
+    pub(super) fn rest(&self) -> bool {
         let mut state = self.state();
         if !state.is_idle(&self.activity) {
-            return None;
+            return false;
         }
         state.version.record.replicas = 0;
         // Here and now: a call that comes next wakes the function, and is not handed to one that is to end.
         state.replicas.iter().for_each(|replica| replica.stop());
-        let record = state.version.record.clone();
         drop(state);
         self.changes.send_replace(());
-        Some(record)
+        true
     }
 
     /// Ends all replicas; none is started any more.

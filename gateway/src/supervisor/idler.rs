@@ -3,6 +3,8 @@
 //! A replica that works is never ended: not during a call, and not while it goes on in the background after its answer,
 //! which only its own metrics tell.
 
+use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,38 +38,54 @@ pub(crate) async fn run(supervisor: Arc<Supervisor>) {
             let supervisor = supervisor.clone();
             let rested = tokio::task::spawn_blocking(move || supervisor.rest(&function)).await;
             if let Ok(Err(error)) = rested {
-                tracing::error!(%error, "a function that is idle will have replicas again after a restart");
+                tracing::error!(%error, "cannot note that an idle function has no replicas");
             }
         }
     }
 }
 
-/// Whether a replica works on something that the gateway does not see.
+/// Whether a replica works on something that the gateway does not see, or may do so: one that is starting or does not
+/// say that it is ready may be too busy for that.
 async fn works(client: &Client, function: &Function) -> bool {
-    for replica in function.replicas() {
-        if replica.phase() == Phase::Busy || in_background(client, &replica).await {
+    let replicas = function.replicas();
+    let staying: Vec<_> = replicas.iter().filter(|replica| !replica.stopped()).collect();
+    if staying.is_empty() || staying.iter().any(|replica| replica.phase() != Phase::Ready) {
+        return true;
+    }
+    for replica in staying {
+        if in_background(client, replica).await {
             return true;
         }
     }
     false
 }
 
+/// Whether the metrics of a replica say so. One that serves none has nothing to say; one that should but does not
+/// answer in time may be at work.
 async fn in_background(client: &Client, replica: &Replica) -> bool {
-    let Ok(request) =
-        Request::get(format!("http://{}/metrics", replica.metrics_authority())).body(Body::empty())
-    else {
-        return false;
-    };
+    let uri = format!("http://{}/metrics", replica.metrics_authority());
+    let Ok(request) = Request::get(uri).body(Body::empty()) else { return false };
     let answer = async {
-        let response = client.request(request).await.map_err(|error| !error.is_connect())?;
+        let response = client.request(request).await.map_err(|error| !is_refused(&error))?;
         if response.status() != StatusCode::OK {
             return Err(false);
         }
         let body = Limited::new(response.into_body(), METRICS_LIMIT).collect().await.map_err(|_| true)?;
         Ok(in_flight(&String::from_utf8_lossy(&body.to_bytes())) > 0.0)
     };
-    // One that serves no metrics has nothing to say. One that does not answer in time may be at work.
     tokio::time::timeout(TIMEOUT, answer).await.unwrap_or(Err(true)).unwrap_or_else(|works| works)
+}
+
+/// Whether nobody listens there.
+fn is_refused(mut error: &(dyn Error + 'static)) -> bool {
+    loop {
+        let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+        if error.downcast_ref().is_some_and(refused) {
+            return true;
+        }
+        let Some(source) = error.source() else { return false };
+        error = source;
+    }
 }
 
 /// The number of calls in a text of metrics.
@@ -83,6 +101,17 @@ fn in_flight(metrics: &str) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn only_a_port_that_nobody_listens_on_refuses() {
+        let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let ask = async |uri: &str| {
+            let request = Request::get(uri).body(Body::empty()).unwrap();
+            crate::upstream::client().request(request).await.unwrap_err()
+        };
+        assert!(is_refused(&ask(&format!("http://127.0.0.1:{port}/")).await));
+        assert!(!is_refused(&ask("http://host.invalid./").await));
+    }
 
     #[test]
     fn background_work_is_in_the_metrics() {

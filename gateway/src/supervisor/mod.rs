@@ -166,12 +166,19 @@ impl Supervisor {
     fn rest(&self, function: &Function) -> Result<(), StorageError> {
         let _changing = self.change();
         // Removed, and perhaps deployed anew, since it was found idle.
-        if !self.find(&function.name).is_some_and(|found| std::ptr::eq(&*found, function)) {
+        let stands = self.find(&function.name).is_some_and(|found| std::ptr::eq(&*found, function));
+        if !stands || !function.is_idle() {
             return Ok(());
         }
-        let Some(record) = function.rest() else { return Ok(()) };
-        tracing::info!(function = function.name, "scaled to zero: idle");
-        storage::write_json(&self.file(&function.name), &record)
+        let before = function.version().record;
+        let file = self.file(&function.name);
+        storage::write_json(&file, &Record { replicas: 0, ..before.clone() })?;
+        if function.rest() {
+            tracing::info!(function = function.name, "scaled to zero: idle");
+            return Ok(());
+        }
+        // Called meanwhile.
+        storage::write_json(&file, &before)
     }
 
     fn scale_unlocked(&self, name: &str, replicas: u64) -> Result<(), Refusal> {
