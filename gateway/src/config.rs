@@ -48,6 +48,8 @@ pub struct QueueConfig {
     pub body_limit: usize,
     /// Attempts before an invocation is given up.
     pub attempts: u32,
+    /// Statuses after which another attempt is worth it.
+    pub retry_codes: Vec<u16>,
     /// Wait before the second attempt; doubles with each further one.
     pub min_wait: Duration,
     /// The longest wait between two attempts.
@@ -61,6 +63,7 @@ impl Default for QueueConfig {
             capacity: 10_000,
             body_limit: 1 << 20,
             attempts: 100,
+            retry_codes: vec![408, 429, 500, 502, 503, 504],
             min_wait: Duration::from_millis(200),
             max_wait: Duration::from_secs(120),
         }

@@ -7,9 +7,11 @@
 //!
 //! # Layout
 //! - `routes`: the REST API, one file a resource
+//! - `specification`: what a deployment asks for, checked
 //! - `supervisor`: functions and their replicas
-//! - `proxy`, `upstream`: calls of functions
+//! - `proxy`, `upgrade`, `upstream`: calls of functions
 //! - `queue`: asynchronous calls, kept on disk until they are done
+//! - `scheduler`: calls by the clock
 //! - `images`, `secrets`, `logs`, `metrics`, `auth`, `storage`, `tasks`: what these stand on
 
 mod auth;
@@ -22,10 +24,13 @@ mod metrics;
 mod proxy;
 mod queue;
 mod routes;
+mod scheduler;
 mod secrets;
+mod specification;
 mod storage;
 mod supervisor;
 mod tasks;
+mod upgrade;
 mod upstream;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -49,6 +54,7 @@ use crate::supervisor::Supervisor;
 use crate::supervisor::context::Context;
 use crate::supervisor::environment::Surroundings;
 use crate::supervisor::group::Groups;
+use crate::supervisor::idler;
 use crate::tasks::Tasks;
 
 /// How long connections get to close once nothing answers calls any more.
@@ -104,6 +110,7 @@ impl Gateway {
             config,
         });
         queue::resume(&shared)?;
+        look_after(&shared);
         serve(listener, &shared);
         tracing::info!(%address, "gateway listening");
         Ok(Self { address, shared, lock })
@@ -184,6 +191,19 @@ fn context(config: &Config, gateway: SocketAddr) -> Result<Context, GatewayError
         groups: Groups::default(),
         tasks: Tasks::default(),
     })
+}
+
+/// Starts what goes on beside requests; it ends when the gateway drains.
+fn look_after(shared: &Shared) {
+    let tasks = &shared.context.tasks;
+    let (idle, clock, draining) = (shared.supervisor.clone(), shared.clone(), tasks.clone());
+    tasks.spawn(async move {
+        tokio::select! {
+            () = idler::run(idle) => {}
+            () = scheduler::run(clock) => {}
+            () = draining.draining() => {}
+        }
+    });
 }
 
 fn serve(listener: tokio::net::TcpListener, shared: &Shared) {

@@ -23,7 +23,7 @@ const LINE_LIMIT: usize = 64 << 10;
 const FOLLOW_BUFFER: usize = 1024;
 
 /// Which lines are asked for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Selection {
     /// Of this replica only.
     pub(crate) instance: Option<String>,

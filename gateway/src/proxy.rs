@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, HttpBody};
 use axum::http::header::{CONTENT_LENGTH, HOST, HeaderName};
@@ -14,8 +14,8 @@ use http_body_util::BodyExt;
 use crate::SharedState;
 use crate::draining::Draining;
 use crate::supervisor::function::Function;
-use crate::supervisor::replica::{InFlight, Phase};
-use crate::upstream::{CALL_ID, INTERNAL, START_TIME, new_call_id, remove_hop_by_hop};
+use crate::supervisor::replica::Phase;
+use crate::upstream::{CALL_ID, INTERNAL, mark_start, new_call_id, remove_hop_by_hop};
 
 /// A body up to so many bytes is kept until it was answered, so that it can be sent to a second replica.
 const REPLAY_LIMIT: u64 = 256 << 10;
@@ -109,13 +109,10 @@ pub(crate) fn mark(headers: &mut HeaderMap, peer: SocketAddr) -> (HeaderValue, H
     }
     let before = headers.get(FORWARDED_FOR).and_then(|value| value.to_str().ok());
     let chain = before.map_or_else(|| peer.ip().to_string(), |before| format!("{before}, {}", peer.ip()));
-    let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let start = HeaderValue::from_str(&nanoseconds.to_string());
-    let start = start.unwrap_or_else(|_| HeaderValue::from_static("0"));
     if let Ok(chain) = HeaderValue::from_str(&chain) {
         headers.insert(FORWARDED_FOR, chain);
     }
-    headers.insert(START_TIME, start.clone());
+    let start = mark_start(headers);
     let id = headers.entry(CALL_ID).or_insert_with(|| {
         HeaderValue::from_str(&new_call_id()).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
     });
@@ -130,7 +127,7 @@ pub(crate) async fn call(
 ) -> Result<Response<Body>, CallError> {
     let started = Instant::now();
     shared.metrics.begin(&function.name);
-    function.invoked();
+    let under_way = function.begin();
     let result = match call.timeout {
         None => attempt(shared, function, call).await,
         Some(limit) => tokio::time::timeout(limit, attempt(shared, function, call))
@@ -139,7 +136,7 @@ pub(crate) async fn call(
     };
     let status = result.as_ref().map_or_else(CallError::status, Response::status);
     shared.metrics.end(&function.name, status.as_u16(), started.elapsed());
-    result
+    result.map(|response| response.map(|body| hold(body, under_way)))
 }
 
 async fn attempt(
@@ -148,14 +145,14 @@ async fn attempt(
     mut call: Call,
 ) -> Result<Response<Body>, CallError> {
     let deadline = Instant::now() + shared.config.ready_timeout;
-    wake(shared, function).await?;
     let mut tried = Vec::new();
     let mut refusal = None;
     loop {
-        let Some(replica) = function.pick(&tried) else {
+        let Some((replica, in_flight)) = function.pick(&tried) else {
             if let Some(refusal) = refusal {
                 return Ok(refusal);
             }
+            wake(shared, function).await?;
             if !function.ready(deadline).await {
                 return Err(CallError::NoEndpoints(function.name.clone()));
             }
@@ -165,7 +162,6 @@ async fn attempt(
             return Err(CallError::Unreachable(function.name.clone()));
         };
         let request = request(&call, &replica.authority(), body)?;
-        let in_flight = replica.clone().enter();
         match shared.context.client.request(request).await {
             Ok(response) => {
                 let response = response.map(|body| hold(body, in_flight));
@@ -216,14 +212,15 @@ fn at_its_limit(response: &Response<Body>) -> bool {
         && response.headers().get(INTERNAL).is_some_and(|value| value == "faas-middleware")
 }
 
-/// A function's answer; its call counts as in flight until all of it was passed on or dropped.
-fn hold<B>(body: B, in_flight: InFlight) -> Body
+/// A function's answer, with what says that its call is in flight until all of it was passed on or dropped.
+fn hold<B, H>(body: B, held: H) -> Body
 where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<axum::BoxError>,
+    H: Send + 'static,
 {
     Body::new(body.map_err(move |error| {
-        let _held = &in_flight;
+        let _held = &held;
         error
     }))
 }

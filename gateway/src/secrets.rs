@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use openfaas::names::check_label;
+use openfaas::names::check_subdomain;
 use openfaas::types::{DEFAULT_NAMESPACE, Secret};
 
 use crate::error::{Refusal, StorageError};
@@ -58,7 +58,7 @@ impl Secrets {
     }
 
     fn path(&self, name: &str) -> Result<PathBuf, Refusal> {
-        check_label("secret name", name).map_err(|error| Refusal::Invalid(error.to_string()))?;
+        check_subdomain("secret name", name).map_err(|error| Refusal::Invalid(error.to_string()))?;
         Ok(self.folder.join(name))
     }
 }

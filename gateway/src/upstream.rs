@@ -1,10 +1,10 @@
 //! The HTTP client for replicas and callbacks, and what a gateway does to headers on the way.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::http::header::{
-    CONNECTION, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
+    CONNECTION, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -58,6 +58,15 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Notes the time in the headers of a call.
+pub(crate) fn mark_start(headers: &mut HeaderMap) -> HeaderValue {
+    let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let start = HeaderValue::from_str(&nanoseconds.to_string());
+    let start = start.unwrap_or_else(|_| HeaderValue::from_static("0"));
+    headers.insert(START_TIME, start.clone());
+    start
+}
+
 /// A random UUID, version 4.
 pub(crate) fn new_call_id() -> String {
     let random = rand::random::<u128>();
@@ -67,8 +76,6 @@ pub(crate) fn new_call_id() -> String {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     #[test]

@@ -5,6 +5,7 @@ mod support;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use support::{Platform, eventually};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn request_and_answer_pass_with_the_gateways_headers() {
@@ -131,4 +132,53 @@ async fn a_call_waits_for_a_replica_that_is_starting() {
     assert!(!call.is_finished());
     std::fs::write(&ready_when, "").unwrap();
     assert_eq!(call.await.unwrap().unwrap().status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_stream_as_they_come_and_longer_than_the_timeout() {
+    let platform =
+        Platform::start_with(|config| config.upstream_timeout = std::time::Duration::from_millis(300));
+    platform.deploy("fn", json!({})).await;
+    let until = platform.path("until");
+    let mut response = platform.get(&format!("/function/fn/stream?until={}", until.display())).await;
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    assert_eq!(response.chunk().await.unwrap().unwrap(), "data: first\n\n");
+    tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+    std::fs::write(&until, "").unwrap();
+    assert_eq!(response.chunk().await.unwrap().unwrap(), "data: second\n\n");
+    assert_eq!(response.chunk().await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_can_go_over_to_another_protocol() {
+    let platform = Platform::start();
+    let labels = json!({"com.openfaas.scale.zero": "true", "com.openfaas.scale.zero-duration": "50ms"});
+    platform.deploy_unready("fn", json!({"labels": labels})).await;
+    platform.deploy_unready("idle", json!({"labels": labels})).await;
+    let mut socket = tokio::net::TcpStream::connect(platform.gateway().address()).await.unwrap();
+    let request = "GET /function/fn/upgrade HTTP/1.1\r\nhost: localhost\r\nconnection: keep-alive, Upgrade\r\n\
+                   upgrade: shouting\r\n\r\n";
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(socket.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap().to_lowercase();
+    assert!(head.starts_with("http/1.1 101 ") && head.contains("\r\nupgrade: shouting\r\n"), "{head}");
+    // As long as it is open it is a call: the function does not go to zero, as another does meanwhile.
+    platform.until("idle", |status| status.replicas == 0).await;
+    for word in ["one", "two"] {
+        socket.write_all(word.as_bytes()).await.unwrap();
+        let mut answer = [0; 3];
+        socket.read_exact(&mut answer).await.unwrap();
+        assert_eq!(std::str::from_utf8(&answer).unwrap(), word.to_uppercase());
+    }
+    drop(socket);
+    platform.until("fn", |status| status.replicas == 0).await;
+    let response = platform.get("/function/fn/upgrade").await;
+    assert_eq!(
+        response.status(),
+        StatusCode::UPGRADE_REQUIRED,
+        "without the headers it is a call like any other"
+    );
 }

@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use reqwest::{Method, Response};
 use serde_json::json;
-use support::{Platform, eventually};
+use support::{Platform, deployment, eventually};
 use tokio::sync::mpsc;
 
 type Received = (HeaderMap, String);
@@ -57,6 +57,11 @@ async fn the_answer_comes_by_callback() {
     assert_eq!(headers["got-line"], "POST /echo?x=1");
     assert_eq!(headers["x-function-status"], "200");
     assert_eq!(headers["x-function-name"], "fn.openfaas-fn");
+    assert_eq!(headers["x-start-time"], headers["got-x-start-time"]);
+    assert_eq!(
+        (headers["x-retry"].clone(), headers["x-retry-max"].clone()),
+        ("0".parse().unwrap(), "99".parse().unwrap())
+    );
     assert!(headers.contains_key("x-duration-seconds"));
     eventually(async || (queued(&platform) == 0).then_some(())).await;
 }
@@ -152,4 +157,86 @@ async fn a_callback_that_fails_is_sent_again_without_calling_the_function_again(
     eventually(async || (queued(&platform) == 0).then_some(())).await;
     assert_eq!(attempts.load(Ordering::SeqCst), 3);
     assert_eq!(platform.status("fn").await.invocation_count, 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_functions_annotations_change_how_it_is_tried_again() {
+    let platform = Platform::start();
+    let annotations = json!({
+        "com.openfaas.retry.attempts": "3",
+        "com.openfaas.retry.codes": "418",
+        "com.openfaas.retry.min_wait": "1ms",
+        "com.openfaas.retry.max_wait": "2ms",
+    });
+    platform.deploy("fn", json!({"annotations": annotations})).await;
+    let (url, mut received) = callbacks().await;
+    for (status, calls) in [(418, 3), (503, 1)] {
+        let file = platform.path(&format!("calls-{status}"));
+        let path = format!("/async-function/fn/fail-first?times=9&status={status}&file={}", file.display());
+        assert_eq!(queue(&platform, &path, &url).await.status(), 202);
+        let (headers, _) = received.recv().await.unwrap();
+        assert_eq!(headers["x-function-status"], status.to_string());
+        assert_eq!(headers["x-retry"], (calls - 1).to_string());
+        assert_eq!(headers["x-retry-max"], "2");
+        assert_eq!(std::fs::read_to_string(file).unwrap().lines().count(), calls);
+    }
+    for (name, value) in [("attempts", "0"), ("codes", "never"), ("min_wait", "soon"), ("max_wait", "-1s")] {
+        let body = deployment("new", json!({"annotations": {format!("com.openfaas.retry.{name}"): value}}));
+        let response = platform.send(Method::POST, "/system/functions", &body).await;
+        assert_eq!(response.status(), 400);
+        let text = response.text().await.unwrap();
+        let reason = format!("validation failed: annotation com.openfaas.retry.{name} is {value:?}: wanted ");
+        assert!(text.starts_with(&reason), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_says_when_to_try_again() {
+    // Nothing but the function's word brings a second attempt within the time that a test waits.
+    let platform = Platform::start_with(|config| {
+        config.queue.min_wait = std::time::Duration::from_secs(3600);
+        config.queue.max_wait = std::time::Duration::from_secs(3600);
+    });
+    platform.deploy("fn", json!({"annotations": {"com.openfaas.retry.min_wait": "0s"}})).await;
+    let (url, mut received) = callbacks().await;
+    let file = platform.path("calls");
+    let path =
+        format!("/async-function/fn/fail-first?times=2&status=429&retry-after=1&file={}", file.display());
+    assert_eq!(queue(&platform, &path, &url).await.status(), 202);
+    assert_eq!(received.recv().await.unwrap().1, "call 3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_cancelled_wherever_it_is() {
+    let mut platform = Platform::start_with(|config| config.queue.concurrency = 1);
+    platform.deploy("fn", json!({})).await;
+    let (started, hold) = (platform.path("started"), platform.path("hold"));
+    std::fs::write(&hold, "").unwrap();
+    let submit = async |platform: &Platform, started: &std::path::Path| {
+        let path = format!("/async-function/fn/hold?while={}&started={}", hold.display(), started.display());
+        let response = platform.post(&path, "").await;
+        assert_eq!(response.status(), 202);
+        response.headers()["x-call-id"].to_str().unwrap().to_owned()
+    };
+    let cancel = async |platform: &Platform, path: String| {
+        let request = platform.request(Method::DELETE, &format!("/async-function/{path}"));
+        request.send().await.unwrap().status().as_u16()
+    };
+    let (running, waiting) = (submit(&platform, &started).await, submit(&platform, &started).await);
+    eventually(async || started.exists().then_some(())).await;
+    assert_eq!(cancel(&platform, format!("other/{running}")).await, 404);
+    assert_eq!(cancel(&platform, "no-such-call".to_owned()).await, 404);
+    assert_eq!(cancel(&platform, format!("fn.openfaas-fn/{waiting}")).await, 202);
+    assert_eq!(queued(&platform), 1);
+    // One that was queued before a restart is found too.
+    platform.restart();
+    let started_after = platform.path("started-after");
+    let after = submit(&platform, &started_after).await;
+    assert_eq!(cancel(&platform, running.clone()).await, 202);
+    // Its place is free: the next one starts although the function would still be at it.
+    eventually(async || started_after.exists().then_some(())).await;
+    assert_eq!(cancel(&platform, running).await, 404);
+    assert_eq!(cancel(&platform, after).await, 202);
+    eventually(async || (queued(&platform) == 0).then_some(())).await;
+    std::fs::remove_file(&hold).unwrap();
 }

@@ -7,7 +7,7 @@ mod support;
 use std::os::unix::fs::PermissionsExt;
 
 use gateway::{Config, Gateway};
-use openfaas::types::LogMessage;
+use openfaas::types::{FunctionStatus, LogMessage};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use support::{Platform, deployment, eventually};
@@ -23,8 +23,18 @@ async fn secrets_go_in_and_never_out() {
     assert_eq!(send(Method::POST, &secret("two")).await, 409);
     assert_eq!(send(Method::POST, &json!({"name": "../x", "value": "v"})).await, 400);
     assert_eq!(send(Method::POST, &json!({"name": "raw", "rawValue": "cmF3"})).await, 202);
+    assert_eq!(
+        send(Method::POST, &json!({"name": "tls.crt", "value": "text", "rawValue": "cmF3"})).await,
+        202
+    );
+    for wrong in
+        [json!({"name": "s"}), json!({"name": "s", "value": ""}), json!({"name": "s", "rawValue": "???"})]
+    {
+        assert_eq!(send(Method::POST, &wrong).await, 400);
+    }
     let listed: Value = platform.get("/system/secrets").await.json().await.unwrap();
-    let expected = ["api-key", "raw"].map(|name| json!({"name": name, "namespace": "openfaas-fn"}));
+    let expected =
+        ["api-key", "raw", "tls.crt"].map(|name| json!({"name": name, "namespace": "openfaas-fn"}));
     assert_eq!(listed, json!(expected));
     let file = platform.path("state/secrets/api-key").metadata().unwrap();
     assert_eq!(file.permissions().mode() & 0o777, 0o600);
@@ -33,9 +43,11 @@ async fn secrets_go_in_and_never_out() {
     let response = platform.send(Method::POST, "/system/functions", &missing).await;
     assert_eq!(response.status(), 400);
     assert_eq!(response.text().await.unwrap(), "validation failed: secret none not found\n");
-    platform.deploy("fn", json!({"secrets": ["api-key", "raw"]})).await;
+    platform.deploy("fn", json!({"secrets": ["api-key", "raw", "tls.crt"]})).await;
     assert_eq!(platform.text("/function/fn/secret?name=api-key").await, "one");
-    assert_eq!(platform.text("/function/fn/secret?name=raw").await, "raw");
+    for name in ["raw", "tls.crt"] {
+        assert_eq!(platform.text(&format!("/function/fn/secret?name={name}")).await, "raw");
+    }
     assert_eq!(send(Method::PUT, &secret("new")).await, 202);
     assert_eq!(platform.text("/function/fn/secret?name=api-key").await, "new");
 
@@ -76,6 +88,7 @@ async fn logs_are_kept_selected_and_followed() {
     assert_eq!(texts, ["first", "first on stderr", format!("listening as {pod}").as_str()]);
     assert_eq!(lines("tail=1").await, all[2..]);
     assert_eq!(lines("tail=-1").await, all);
+    assert_eq!(lines("tail=9&tail=1&follow=maybe").await, all[2..], "of two the last counts");
     assert_eq!(lines("instance=other").await, []);
     assert_eq!(lines("since=2100-01-01T00:00:00%2B01:00").await, []);
     assert_eq!(lines(&format!("since={}", all[0].timestamp)).await, all);
@@ -156,6 +169,9 @@ async fn without_credentials_only_this_machines_tools_may_use_system() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_deployed_is_refused_in_one_line_and_leaves_nothing() {
     let platform = Platform::start();
+    platform.deploy("there", json!({"envVars": {"colour": "red"}})).await;
+    let pod = platform.text("/function/there/pod").await;
+    let with = |field: &str, value: &Value| json!({"service": "fn", "image": "echo", field: value});
     std::fs::write(platform.path("outside"), "#!/bin/sh\n").unwrap();
     std::os::unix::fs::symlink(platform.path("outside"), platform.path("images/link")).unwrap();
     for (body, reason) in [
@@ -173,15 +189,37 @@ async fn what_cannot_be_deployed_is_refused_in_one_line_and_leaves_nothing() {
             json!({"service": "fn", "image": "echo", "labels": {"com.openfaas.scale.min": "1000"}}),
             "label com.openfaas.scale.min is \"1000\": wanted a whole number from 0 to 100",
         ),
+        (
+            with("labels", &json!({"com.openfaas.scale.zero": "maybe"})),
+            "label com.openfaas.scale.zero is \"maybe\": wanted true or false",
+        ),
+        (
+            with("labels", &json!({"com.openfaas.scale.type": "rps"})),
+            "label com.openfaas.scale.type asks for scaling by load",
+        ),
+        (with("labels", &json!({"team": "two words"})), "label team is \"two words\": wanted"),
+        (with("limits", &json!({"memory": "lots"})), "limits.memory is \"lots\": wanted a quantity of bytes"),
+        (with("requests", &json!({"cpu": "-1"})), "requests.cpu is \"-1\": wanted a quantity of cores"),
+        (with("secrets", &json!(["none"])), "secret none not found"),
     ] {
         let response = platform.send(Method::POST, "/system/functions", &body).await;
         assert_eq!(response.status(), 400, "{body}");
         let text = response.text().await.unwrap();
         assert!(text.starts_with("validation failed: ") && text.contains(reason), "{text}");
         assert_eq!(text.lines().count(), 1, "{text}");
+        // Nor does it harm one that is there.
+        let mut update = body.clone();
+        if body["service"] == "fn" {
+            update["service"] = json!("there");
+            let response = platform.send(Method::PUT, "/system/functions", &update).await;
+            assert_eq!((response.status().as_u16(), response.text().await.unwrap()), (400, text));
+        }
     }
-    assert_eq!(platform.text("/system/functions").await, "[]");
-    assert_eq!(std::fs::read_dir(platform.path("state/functions")).unwrap().count(), 0);
+    let listed: Vec<FunctionStatus> = platform.get("/system/functions").await.json().await.unwrap();
+    assert_eq!(listed.iter().map(|function| function.name.as_str()).collect::<Vec<_>>(), ["there"]);
+    assert_eq!(std::fs::read_dir(platform.path("state/functions")).unwrap().count(), 1);
+    assert_eq!(platform.text("/function/there/pod").await, pod);
+    assert_eq!(listed[0].env_vars["colour"], "red");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,6 +234,44 @@ async fn malformed_and_oversized_bodies_are_refused() {
             assert_eq!(response.text().await.unwrap().lines().count(), 1);
         }
         assert_eq!(platform.post(path, vec![b' '; (1 << 20) + 1]).await.status(), 413);
+    }
+    for (path, body, reason) in [
+        (
+            "/system/functions",
+            json!({"service": "fn", "labels": {"a": 1}}),
+            "labels.a: invalid type: integer `1`, expected a string",
+        ),
+        (
+            "/system/functions",
+            json!({"service": "fn", "limits": {"cpu": 0.5}}),
+            "limits.cpu: invalid type: floating point",
+        ),
+        (
+            "/system/functions",
+            json!({"readOnlyRootFilesystem": "yes"}),
+            "readOnlyRootFilesystem: invalid type: string \"yes\", expected a boolean",
+        ),
+        (
+            "/system/scale-function/fn",
+            json!({"replicas": "abc"}),
+            "replicas: invalid type: string \"abc\", expected u64",
+        ),
+        (
+            "/system/scale-function/fn",
+            json!({"replicas": -1}),
+            "replicas: invalid value: integer `-1`, expected u64",
+        ),
+        ("/system/scale-function/fn", json!({}), "missing field `replicas`"),
+        (
+            "/system/secrets",
+            json!({"name": "s", "value": 7}),
+            "value: invalid type: integer `7`, expected a string",
+        ),
+    ] {
+        let response = platform.send(Method::POST, path, &body).await;
+        assert_eq!(response.status(), 400, "{body}");
+        let text = response.text().await.unwrap();
+        assert!(text.contains(reason) && text.lines().count() == 1, "{text}");
     }
     let exists = platform.send(Method::POST, "/system/functions", &deployment("fn", json!({}))).await;
     assert_eq!(exists.status(), 409);

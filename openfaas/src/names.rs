@@ -8,6 +8,8 @@ use crate::types::DEFAULT_NAMESPACE;
 
 /// The longest DNS-1123 label.
 const MAX_LABEL: usize = 63;
+/// The longest DNS-1123 subdomain.
+const MAX_SUBDOMAIN: usize = 253;
 
 /// The label that holds the fewest replicas, and how many a function starts with.
 pub const SCALE_MIN: &str = "com.openfaas.scale.min";
@@ -30,6 +32,14 @@ pub enum NameError {
          at both ends"
     )]
     NotALabel {
+        /// What the name is for.
+        field: &'static str,
+        /// The name as it came, cut to a readable length.
+        found: String,
+    },
+    /// Not a DNS-1123 subdomain.
+    #[error("{field} {found:?} is not a DNS name: 1 to 253 characters, DNS labels with \".\" between them")]
+    NotASubdomain {
         /// What the name is for.
         field: &'static str,
         /// The name as it came, cut to a readable length.
@@ -73,6 +83,12 @@ pub fn check_label(field: &'static str, name: &str) -> Result<(), NameError> {
         && !name.starts_with('-')
         && !name.ends_with('-');
     if fits { Ok(()) } else { Err(NameError::NotALabel { field, found: shown(name) }) }
+}
+
+/// Checks that `name`, which stands in `field`, is a DNS-1123 subdomain: labels with dots between them.
+pub fn check_subdomain(field: &'static str, name: &str) -> Result<(), NameError> {
+    let fits = name.len() <= MAX_SUBDOMAIN && name.split('.').all(|label| check_label(field, label).is_ok());
+    if fits { Ok(()) } else { Err(NameError::NotASubdomain { field, found: shown(name) }) }
 }
 
 /// Checks the names and values of environment variables.
@@ -124,7 +140,7 @@ impl ScaleRange {
         let min = number(labels, SCALE_MIN, 0, REPLICA_LIMIT)?.unwrap_or(1);
         let least = min.max(1);
         let max = number(labels, SCALE_MAX, least, REPLICA_LIMIT)?.unwrap_or(DEFAULT_SCALE_MAX.max(least));
-        number(labels, SCALE_FACTOR, 0, 100)?;
+        number(labels, SCALE_FACTOR, 1, 100)?;
         Ok(Self { min, max })
     }
 }
@@ -164,6 +180,19 @@ mod tests {
     }
 
     #[test]
+    fn subdomains_are_labels_with_dots() {
+        let longest = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "a".repeat(61));
+        for good in ["a", "api-key", "tls.crt", "a.b.c", longest.as_str()] {
+            assert_eq!(check_subdomain("secret", good), Ok(()));
+        }
+        let too_long = format!("{longest}a");
+        for bad in ["", ".", "..", ".a", "a.", "a..b", "a/b", "../a", "A.b", too_long.as_str()] {
+            let error = check_subdomain("secret", bad).unwrap_err().to_string();
+            assert!(error.starts_with("secret ") && !error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
     fn the_last_dot_separates_the_namespace() {
         let parse = |s: &str| FunctionRef::parse(s).map(|f| (f.name, f.namespace));
         assert_eq!(parse("fn"), Ok(("fn".into(), DEFAULT_NAMESPACE.into())));
@@ -184,6 +213,7 @@ mod tests {
             &[(SCALE_MIN, "two")],
             &[(SCALE_MAX, "0")],
             &[(SCALE_MIN, "3"), (SCALE_MAX, "2")],
+            &[(SCALE_FACTOR, "0")],
             &[(SCALE_FACTOR, "101")],
             &[(SCALE_MAX, "99999999999999999999999")],
         ] {

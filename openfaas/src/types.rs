@@ -129,13 +129,15 @@ pub struct DeleteFunctionRequest {
 
 /// What `POST /system/scale-function/NAME` takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct ScaleRequest {
     /// The function's name.
+    #[serde(default)]
     pub service_name: String,
-    /// Replicas wanted.
+    /// Replicas wanted: must be there, or a slip would scale to zero.
     pub replicas: u64,
     /// Its namespace; empty means the default one.
+    #[serde(default)]
     pub namespace: String,
 }
 
@@ -143,7 +145,7 @@ pub struct ScaleRequest {
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Secret {
-    /// The secret's name: a DNS label.
+    /// The secret's name: a DNS subdomain.
     pub name: String,
     /// Its namespace; empty means the default one.
     #[serde(skip_serializing_if = "String::is_empty")]

@@ -11,7 +11,7 @@ use openfaas::types::DEFAULT_NAMESPACE;
 
 use super::spool::Invocation;
 use crate::Shared;
-use crate::upstream::{CALL_ID, remove_hop_by_hop};
+use crate::upstream::{CALL_ID, START_TIME, remove_hop_by_hop};
 
 /// Bytes of an answer that a callback can carry.
 const BODY_LIMIT: usize = 8 << 20;
@@ -27,11 +27,13 @@ pub(super) struct Outcome {
     headers: HeaderMap,
     body: Bytes,
     took: Duration,
+    /// Which attempt brought it, and how many there may be.
+    attempts: (u32, u32),
 }
 
 impl Outcome {
     /// Reads an answer to its end; a body that is too long is left out, and one that breaks off is a failure.
-    pub(super) async fn read(response: Response<Body>, took: Duration) -> Self {
+    pub(super) async fn read(response: Response<Body>, took: Duration, attempts: (u32, u32)) -> Self {
         let (mut parts, body) = response.into_parts();
         remove_hop_by_hop(&mut parts.headers);
         parts.headers.remove(CONTENT_LENGTH);
@@ -42,7 +44,7 @@ impl Outcome {
             },
             http_body_util::Collected::to_bytes,
         );
-        Self { status: parts.status, headers: parts.headers, body, took }
+        Self { status: parts.status, headers: parts.headers, body, took, attempts }
     }
 }
 
@@ -96,11 +98,17 @@ fn request(uri: &Uri, invocation: &Invocation, outcome: &Outcome) -> Request<Bod
     *request.uri_mut() = uri.clone();
     let headers = request.headers_mut();
     *headers = outcome.headers.clone();
+    if let Some(start) = invocation.headers.get(START_TIME) {
+        headers.insert(START_TIME, start.clone());
+    }
+    let (attempt, attempts) = outcome.attempts;
     let added = [
         (CALL_ID, invocation.call_id.clone()),
         (HeaderName::from_static("x-duration-seconds"), format!("{:.6}", outcome.took.as_secs_f64())),
         (HeaderName::from_static("x-function-status"), outcome.status.as_u16().to_string()),
         (HeaderName::from_static("x-function-name"), format!("{}.{DEFAULT_NAMESPACE}", invocation.function)),
+        (HeaderName::from_static("x-retry"), (attempt - 1).to_string()),
+        (HeaderName::from_static("x-retry-max"), (attempts - 1).to_string()),
     ];
     for (name, text) in added {
         if let Ok(value) = HeaderValue::from_str(&text) {

@@ -1,15 +1,19 @@
 //! Asynchronous invocations: kept on disk, called until the function answers, then forgotten.
 //!
 //! Delivery is at least once: a gateway that is killed between a function's answer and the removal of the invocation
-//! calls again after its restart, under the same `X-Call-Id`.
+//! calls again after its restart, under the same `X-Call-Id`. While a call runs, however long, it is not made a second
+//! time: the connection to its replica is the lease, which ends with the answer or with the replica.
 
 mod callback;
+mod calls;
 mod dispatcher;
+mod policy;
 mod spool;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use self::calls::{Calls, Ticket};
 use crate::config::QueueConfig;
 use crate::error::{Refusal, StorageError};
 use crate::{Shared, storage};
@@ -24,25 +28,46 @@ pub(crate) struct Queue {
     pub(crate) config: QueueConfig,
     spool: Spool,
     length: AtomicUsize,
+    calls: Calls,
 }
 
 impl Queue {
     pub(crate) fn open(state_dir: &Path, config: QueueConfig) -> Result<Self, StorageError> {
-        Ok(Self { config, spool: Spool::open(state_dir)?, length: AtomicUsize::new(0) })
+        let spool = Spool::open(state_dir)?;
+        Ok(Self { config, spool, length: AtomicUsize::new(0), calls: Calls::default() })
+    }
+
+    /// Whether an invocation by which the clock called `function` waits or runs.
+    pub(crate) fn any_scheduled(&self, function: &str) -> bool {
+        self.calls.any_scheduled(function)
+    }
+
+    /// Takes back the invocations with this id, of `function` if that is named: they are not called again, and a call
+    /// that runs is cut off. Whether there was one. Removes files: not for an asynchronous task.
+    pub(crate) fn cancel(&self, function: Option<&str>, call_id: &str) -> Result<bool, StorageError> {
+        let tickets = self.calls.find(function, call_id);
+        for ticket in &tickets {
+            ticket.cancelled.cancel();
+            // Whoever is told that it is cancelled must not see it again after a crash.
+            storage::remove(&ticket.path)?;
+        }
+        Ok(!tickets.is_empty())
     }
 
     /// Gives up an invocation that cannot be read; its file is kept under another name.
-    fn set_aside(&self, path: &Path) -> Result<PathBuf, StorageError> {
+    fn set_aside(&self, path: &Path, error: &StorageError) {
         self.length.fetch_sub(1, Ordering::Relaxed);
-        self.spool.set_aside(path)
+        let kept = self.spool.set_aside(path);
+        tracing::error!(%error, ?kept, "a queued invocation cannot be read");
     }
 
     /// Forgets an invocation that is done.
-    fn done(&self, path: &Path) {
+    fn done(&self, ticket: &Ticket) {
         self.length.fetch_sub(1, Ordering::Relaxed);
-        if let Err(error) = storage::remove(path) {
+        if let Err(error) = storage::remove(&ticket.path) {
             tracing::error!(%error, "an invocation that is done will be called again after a restart");
         }
+        self.calls.remove(ticket);
     }
 }
 
@@ -53,7 +78,12 @@ pub(crate) fn resume(shared: &Shared) -> Result<(), StorageError> {
         tracing::info!(invocations = paths.len(), "taking up queued invocations");
     }
     shared.queue.length.store(paths.len(), Ordering::Relaxed);
-    paths.into_iter().for_each(|path| begin(shared, path));
+    for path in paths {
+        match storage::read_json::<Invocation>(&path) {
+            Ok(invocation) => begin(shared, path, &invocation),
+            Err(error) => shared.queue.set_aside(&path, &error),
+        }
+    }
     Ok(())
 }
 
@@ -68,7 +98,7 @@ pub(crate) fn push(shared: &Shared, invocation: &Invocation) -> Result<(), Refus
         )));
     }
     match queue.spool.push(invocation) {
-        Ok(path) => begin(shared, path),
+        Ok(path) => begin(shared, path, invocation),
         Err(error) => {
             queue.length.fetch_sub(1, Ordering::Relaxed);
             return Err(error.into());
@@ -77,7 +107,8 @@ pub(crate) fn push(shared: &Shared, invocation: &Invocation) -> Result<(), Refus
     Ok(())
 }
 
-fn begin(shared: &Shared, path: PathBuf) {
+fn begin(shared: &Shared, path: PathBuf, invocation: &Invocation) {
+    let ticket = shared.queue.calls.add(path, invocation);
     let (tasks, shared) = (shared.context.tasks.clone(), shared.clone());
-    tasks.spawn(async move { dispatcher::dispatch(shared, path).await });
+    tasks.spawn(async move { dispatcher::dispatch(shared, ticket).await });
 }

@@ -11,7 +11,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::error::StorageError;
+use crate::specification::TOPIC;
 use crate::storage;
+use crate::upstream::{CALL_ID, mark_start};
 
 /// An asynchronous invocation, in the terms of OpenFaaS's queue message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +28,37 @@ pub(crate) struct Invocation {
     #[serde(with = "base64_bytes")]
     pub(crate) body: Bytes,
     pub(crate) callback_url: Option<String>,
+}
+
+/// Says what made a call, if it was not somebody.
+const CONNECTOR: HeaderName = HeaderName::from_static("x-connector");
+/// The connector that calls by the clock.
+const BY_THE_CLOCK: HeaderValue = HeaderValue::from_static("cron-connector");
+
+impl Invocation {
+    /// A call of `function` by the clock, with nothing to say.
+    pub(crate) fn scheduled(function: &str, call_id: &str) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(HeaderName::from_static("x-topic"), HeaderValue::from_static(TOPIC));
+        headers.insert(CONNECTOR, BY_THE_CLOCK);
+        if let Ok(id) = HeaderValue::from_str(call_id) {
+            headers.insert(CALL_ID, id);
+        }
+        mark_start(&mut headers);
+        Self {
+            function: function.to_owned(),
+            call_id: call_id.to_owned(),
+            path: "/".to_owned(),
+            headers,
+            body: Bytes::new(),
+            callback_url: None,
+        }
+    }
+
+    /// Whether the clock made this call.
+    pub(super) fn is_scheduled(&self) -> bool {
+        self.headers.get(CONNECTOR) == Some(&BY_THE_CLOCK)
+    }
 }
 
 /// The folder of queued invocations.

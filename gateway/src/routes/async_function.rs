@@ -1,4 +1,4 @@
-//! `/async-function/NAME`: calls that are queued.
+//! `/async-function/NAME`: calls that are queued, and that can be taken back by their ids.
 
 use std::net::SocketAddr;
 
@@ -49,4 +49,19 @@ pub(super) async fn invoke(
     };
     blocking(move || queue::push(&shared, &invocation)).await?;
     Ok((StatusCode::ACCEPTED, [(CALL_ID, id), (START_TIME, start)]))
+}
+
+/// `DELETE /async-function/[NAME/]CALL-ID`.
+pub(super) async fn cancel(
+    State(shared): State<Shared>,
+    Path(path): Path<Vec<(String, String)>>,
+) -> Result<StatusCode, Refusal> {
+    let segments: Vec<String> = path.into_iter().map(|(_, segment)| segment).collect();
+    let (function, call_id) = match segments.as_slice() {
+        [name, call_id] => (Some(function_name(name)?), call_id.clone()),
+        other => (None, other.concat()),
+    };
+    let unknown = format!("no asynchronous call {call_id:?} waits or runs");
+    let cancelled = blocking(move || Ok(shared.queue.cancel(function.as_deref(), &call_id)?)).await?;
+    if cancelled { Ok(StatusCode::ACCEPTED) } else { Err(Refusal::NotFound(unknown)) }
 }

@@ -11,7 +11,6 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
 use openfaas::types::LogMessage;
-use serde::Deserialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -21,33 +20,61 @@ use crate::error::{Refusal, StorageError};
 use crate::logs::{Selection, as_line};
 use crate::supervisor::check_namespace;
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct LogQuery {
+/// What the query asks for.
+#[derive(Debug, Default, PartialEq)]
+struct LogQuery {
     name: String,
     namespace: String,
-    instance: String,
-    since: String,
-    tail: i64,
     follow: bool,
+    selection: Selection,
+}
+
+impl LogQuery {
+    /// Of a parameter that is there twice, the last one counts. `follow` is false where it is neither, as faas-provider
+    /// reads it.
+    fn read(pairs: Vec<(String, String)>) -> Result<Self, Refusal> {
+        let mut query = Self::default();
+        for (name, text) in pairs.into_iter().filter(|(_, text)| !text.is_empty()) {
+            match name.as_str() {
+                "name" => query.name = text,
+                "namespace" => query.namespace = text,
+                "instance" => query.selection.instance = Some(text),
+                "since" => query.selection.since = Some(parse_time(&text)?),
+                "tail" => query.selection.tail = parse_tail(&text)?,
+                "follow" => {
+                    query.follow = matches!(text.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True");
+                }
+                _ => {}
+            }
+        }
+        Ok(query)
+    }
+}
+
+/// Zero and less mean all lines.
+fn parse_tail(text: &str) -> Result<Option<usize>, Refusal> {
+    let tail = text.parse::<i64>().map_err(|_| {
+        Refusal::Unprocessable(format!(
+            "tail is {:?}: wanted a whole number",
+            text.chars().take(80).collect::<String>()
+        ))
+    })?;
+    Ok(usize::try_from(tail).ok().filter(|tail| *tail > 0))
 }
 
 pub(super) async fn logs(
     State(shared): State<Shared>,
-    query: Result<Query<LogQuery>, QueryRejection>,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Result<Response, Refusal> {
-    let Query(query) = query.map_err(|error| Refusal::Unprocessable(error.body_text()))?;
+    let Query(pairs) = query.map_err(|error| Refusal::Unprocessable(error.body_text()))?;
+    let query = LogQuery::read(pairs)?;
     check_namespace(&query.namespace).map_err(Refusal::NotFound)?;
     let name =
         function_name(&query.name).map_err(|error| Refusal::Unprocessable(format!("name: {error}")))?;
     if shared.supervisor.find(&name).is_none() {
         return Err(Refusal::no_function(&name));
     }
-    let selection = Selection {
-        instance: Some(query.instance).filter(|instance| !instance.is_empty()),
-        since: if query.since.is_empty() { None } else { Some(parse_time(&query.since)?) },
-        tail: usize::try_from(query.tail).ok().filter(|tail| *tail > 0),
-    };
+    let selection = query.selection;
     let (wanted, server) = (selection.clone(), shared.server.clone());
     let (lines, live) = blocking(move || {
         let log = shared.context.logs.of(&name)?;
@@ -123,6 +150,22 @@ fn parse_time(text: &str) -> Result<SystemTime, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_query_is_read_as_faas_provider_reads_it() {
+        let read = |pairs: &[(&str, &str)]| {
+            LogQuery::read(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+        };
+        let query =
+            read(&[("name", "a"), ("name", "b"), ("follow", "1"), ("tail", "5"), ("other", "x")]).unwrap();
+        assert_eq!((query.name.as_str(), query.follow, query.selection.tail), ("b", true, Some(5)));
+        let query = read(&[("tail", "-1"), ("follow", "maybe"), ("since", ""), ("instance", "")]).unwrap();
+        assert_eq!(query, LogQuery::default());
+        for (name, value) in [("tail", "x"), ("tail", "1.5"), ("since", "now")] {
+            let error = read(&[(name, value)]).unwrap_err();
+            assert!(matches!(&error, Refusal::Unprocessable(text) if text.starts_with(name)), "{error}");
+        }
+    }
 
     #[test]
     fn times_have_offsets() {

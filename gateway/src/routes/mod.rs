@@ -1,5 +1,6 @@
 //! The REST API of OpenFaaS's gateway.
 
+mod alert;
 mod async_function;
 mod function;
 mod functions;
@@ -42,6 +43,7 @@ pub(crate) fn router(shared: Shared) -> Router {
             get(secrets::list).post(secrets::create).put(secrets::update).delete(secrets::remove),
         )
         .route("/logs", get(logs::logs))
+        .route("/alert", post(alert::alert))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(guard);
@@ -50,9 +52,9 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/function/{name}", any(function::invoke))
         .route("/function/{name}/", any(function::invoke))
         .route("/function/{name}/{*path}", any(function::invoke))
-        .route("/async-function/{name}", post(async_function::invoke))
+        .route("/async-function/{name}", post(async_function::invoke).delete(async_function::cancel))
         .route("/async-function/{name}/", post(async_function::invoke))
-        .route("/async-function/{name}/{*path}", post(async_function::invoke))
+        .route("/async-function/{name}/{*path}", post(async_function::invoke).delete(async_function::cancel))
         .route("/healthz", get(info::healthz))
         .route("/metrics", get(info::metrics))
         .fallback(unknown)
@@ -86,9 +88,15 @@ async fn read_json<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> {
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(Refusal::Invalid("cannot read the body as JSON: wanted an object".to_owned()));
     }
-    serde_json::from_slice(&bytes).map_err(|error| {
+    let mut json = serde_json::Deserializer::from_slice(&bytes);
+    let value = serde_path_to_error::deserialize(&mut json);
+    // Said as `labels.a: invalid type: integer `1`, expected a string`, with the field in front.
+    let wrong = |error: &dyn std::fmt::Display| {
         Refusal::Invalid(format!("cannot read the body as JSON: {}", one_line(&error.to_string())))
-    })
+    };
+    let value = value.map_err(|error| wrong(&error))?;
+    json.end().map_err(|error| wrong(&error))?;
+    Ok(value)
 }
 
 fn one_line(text: &str) -> String {

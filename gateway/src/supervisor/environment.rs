@@ -8,6 +8,7 @@ use std::time::Duration;
 use openfaas::types::{DEFAULT_NAMESPACE, FunctionDeployment};
 
 use crate::config::CLUSTER_NAMES;
+use crate::specification::parse_duration;
 
 /// Variables of the gateway's own that replicas get too.
 const INHERITED: [&str; 3] = ["PATH", "HOME", "RUST_LOG"];
@@ -67,13 +68,10 @@ impl Surroundings {
         let variable =
             deployment.env_vars.get("write_timeout").or_else(|| self.defaults.get("write_timeout"));
         let Some(text) = variable else { return default };
-        match text.parse().map(Duration::from_secs).or_else(|_| humantime::parse_duration(text)) {
-            Ok(duration) => duration,
-            Err(error) => {
-                tracing::warn!(function = deployment.service, value = text, %error, "write_timeout is no duration");
-                default
-            }
-        }
+        parse_duration(text).unwrap_or_else(|| {
+            tracing::warn!(function = deployment.service, value = text, "write_timeout is no duration");
+            default
+        })
     }
 }
 

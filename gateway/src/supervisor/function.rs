@@ -1,20 +1,20 @@
 //! One deployed function: keeps as many replicas of the right version running as are wanted, and hands them out.
 
 use std::cmp::Reverse;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use openfaas::names::ScaleRange;
 use openfaas::types::{DEFAULT_NAMESPACE, FunctionDeployment, FunctionStatus};
 use rand::seq::IndexedRandom;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout_at;
 
+use super::activity::{Activity, UnderWay};
 use super::context::Context;
-use super::replica::{Phase, Replica};
+use super::replica::{InFlight, Phase, Replica};
 use crate::images::Binary;
+use crate::specification::{Schedule, Specification};
 
 /// A replica that lived so long did not crash at its start: its successor is started at once again.
 const SETTLED: Duration = Duration::from_secs(10);
@@ -40,7 +40,7 @@ pub(crate) struct Version {
     pub(crate) record: Record,
     /// `None` where a restart did not find it: it may be built before the next start of a replica.
     pub(crate) binary: Option<Binary>,
-    pub(crate) range: ScaleRange,
+    pub(crate) specification: Specification,
 }
 
 /// A deployed function.
@@ -49,7 +49,7 @@ pub(crate) struct Function {
     context: Arc<Context>,
     state: Mutex<State>,
     changes: watch::Sender<()>,
-    invocations: AtomicU64,
+    activity: Arc<Activity>,
     /// Asynchronous invocations that may run now.
     pub(crate) queue_permits: Arc<Semaphore>,
 }
@@ -79,7 +79,7 @@ impl Function {
             context,
             state: Mutex::new(state),
             changes: watch::Sender::new(()),
-            invocations: AtomicU64::new(0),
+            activity: Activity::new(),
             queue_permits: Arc::new(Semaphore::new(queue_concurrency)),
         }
     }
@@ -90,6 +90,11 @@ impl Function {
 
     pub(crate) fn version(&self) -> Version {
         self.state().version.clone()
+    }
+
+    /// When it is called by the clock.
+    pub(crate) fn schedule(&self) -> Option<Schedule> {
+        self.state().version.specification.schedule.clone()
     }
 
     /// Goes over to `next`: replicas are replaced where the specification or the binary differs.
@@ -103,8 +108,33 @@ impl Function {
             state.next_start = Instant::now();
         }
         state.version = next;
+        self.activity.touch();
         drop(state);
         self.changes.send_replace(());
+    }
+
+    /// Whether it asks to be scaled to zero where nothing is to do, and has had nothing to do for long enough.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state().is_idle(&self.activity)
+    }
+
+    /// Starts the time of idleness anew.
+    pub(super) fn touch(&self) {
+        self.activity.touch();
+    }
+
+    /// Wants no replicas any more if it is idle; whether it is.
+    pub(super) fn rest(&self) -> bool {
+        let mut state = self.state();
+        if !state.is_idle(&self.activity) {
+            return false;
+        }
+        state.version.record.replicas = 0;
+        // Here and now: a call that comes next wakes the function, and is not handed to one that is to end.
+        state.replicas.iter().for_each(|replica| replica.stop());
+        drop(state);
+        self.changes.send_replace(());
+        true
     }
 
     /// Ends all replicas; none is started any more.
@@ -157,8 +187,8 @@ impl Function {
         None
     }
 
-    /// Hands out a replica that takes calls, other than those `tried`: one with the fewest calls in flight.
-    pub(crate) fn pick(&self, tried: &[String]) -> Option<Arc<Replica>> {
+    /// Hands a call to a replica that takes calls, other than those `tried`: one with the fewest calls in flight.
+    pub(crate) fn pick(&self, tried: &[String]) -> Option<(Arc<Replica>, InFlight)> {
         let state = self.state();
         let load = |replica: &Replica| (replica.phase() == Phase::Busy, replica.in_flight());
         let ready: Vec<_> = state
@@ -169,7 +199,7 @@ impl Function {
             .collect();
         let least = ready.iter().map(|(load, _)| *load).min()?;
         let equal: Vec<_> = ready.into_iter().filter(|(load, _)| *load == least).collect();
-        equal.choose(&mut rand::rng()).map(|(_, replica)| Arc::clone(replica))
+        equal.choose(&mut rand::rng()).map(|(_, replica)| (Arc::clone(replica), Arc::clone(replica).enter()))
     }
 
     /// Waits until a replica takes calls; whether one does before `deadline`.
@@ -193,9 +223,14 @@ impl Function {
         }
     }
 
-    /// Counts an invocation.
-    pub(crate) fn invoked(&self) {
-        self.invocations.fetch_add(1, Ordering::Relaxed);
+    /// Counts a call, as under way until what it returns is dropped.
+    pub(crate) fn begin(&self) -> UnderWay {
+        self.activity.begin()
+    }
+
+    /// All its replicas.
+    pub(crate) fn replicas(&self) -> Vec<Arc<Replica>> {
+        self.state().replicas.clone()
     }
 
     /// The processes of all its replicas.
@@ -221,7 +256,7 @@ impl Function {
             limits: deployment.limits,
             requests: deployment.requests,
             read_only_root_filesystem: deployment.read_only_root_filesystem,
-            invocation_count: self.invocations.load(Ordering::Relaxed) as f64,
+            invocation_count: self.activity.total() as f64,
             replicas,
             available_replicas: available as u64,
             created_at,
@@ -231,6 +266,12 @@ impl Function {
 }
 
 impl State {
+    fn is_idle(&self, activity: &Activity) -> bool {
+        let after = self.version.specification.scaling.zero_after;
+        let idle = || activity.idle_for().zip(after).is_some_and(|(idle, after)| idle >= after);
+        self.version.record.replicas > 0 && idle()
+    }
+
     fn is_over(&self) -> bool {
         self.retired && self.replicas.is_empty()
     }

@@ -1,9 +1,11 @@
 //! The functions of a gateway and their processes: deploy, update, scale, remove; kept over a restart.
 
+mod activity;
 pub(crate) mod context;
 pub(crate) mod environment;
 pub(crate) mod function;
 pub(crate) mod group;
+pub(crate) mod idler;
 mod pod;
 mod probe;
 pub(crate) mod replica;
@@ -15,12 +17,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use openfaas::names::{self, ScaleRange};
+use openfaas::names;
 use openfaas::types::{DEFAULT_NAMESPACE, FunctionDeployment};
 
 use self::context::Context;
 use self::function::{Function, Record, Version};
 use crate::error::{Refusal, StorageError};
+use crate::specification::{Alert, Specification};
 use crate::{images, storage};
 
 pub(crate) use self::usage::measure as measure_usage;
@@ -63,9 +66,11 @@ impl Supervisor {
                 .inspect_err(
                     |error| tracing::warn!(function = record.deployment.service, %error, "cannot run yet"),
                 );
-            let range = ScaleRange::from_labels(&record.deployment.labels);
-            let range = range.unwrap_or(ScaleRange { min: 1, max: names::REPLICA_LIMIT });
-            supervisor.add(Version { record, binary: binary.ok(), range });
+            let specification = Specification::read(&record.deployment).unwrap_or_else(|error| {
+                tracing::warn!(function = record.deployment.service, %error, "deployed under other rules");
+                Specification::default()
+            });
+            supervisor.add(Version { record, binary: binary.ok(), specification });
         }
         Ok(supervisor)
     }
@@ -106,7 +111,7 @@ impl Supervisor {
         if self.find(&name).is_some() {
             return Err(Refusal::Exists(format!("function {name} already exists")));
         }
-        version.record.replicas = version.range.min;
+        version.record.replicas = version.specification.scaling.range.min;
         storage::write_json(&self.file(&name), &version.record)?;
         tracing::info!(function = name, image = version.record.deployment.image, "deployed");
         self.add(version);
@@ -121,7 +126,8 @@ impl Supervisor {
         let mut version = self.validate(deployment)?;
         let before = function.version().record;
         version.record.created_at = before.created_at;
-        version.record.replicas = before.replicas.clamp(version.range.min, version.range.max);
+        let range = version.specification.scaling.range;
+        version.record.replicas = before.replicas.clamp(range.min, range.max);
         storage::write_json(&self.file(&function.name), &version.record)?;
         tracing::info!(function = function.name, image = version.record.deployment.image, "updated");
         function.update(version);
@@ -141,13 +147,44 @@ impl Supervisor {
         if version.record.replicas > 0 {
             return Ok(());
         }
-        self.scale_unlocked(name, version.range.min.max(1))
+        self.scale_unlocked(name, version.specification.scaling.range.min.max(1))
+    }
+
+    /// Scales a function by a step up, or back, as an alert asks for; how many replicas that makes.
+    pub(crate) fn heed(&self, name: &str, alert: Alert) -> Result<u64, Refusal> {
+        let _changing = self.change();
+        let version = self.existing(name)?.version();
+        let current = version.record.replicas;
+        let replicas = version.specification.scaling.after(alert, current);
+        if replicas != current {
+            self.scale_unlocked(name, replicas)?;
+        }
+        Ok(replicas)
+    }
+
+    /// Scales a function to zero if nothing is to do.
+    fn rest(&self, function: &Function) -> Result<(), StorageError> {
+        let _changing = self.change();
+        // Removed, and perhaps deployed anew, since it was found idle.
+        let stands = self.find(&function.name).is_some_and(|found| std::ptr::eq(&*found, function));
+        if !stands || !function.is_idle() {
+            return Ok(());
+        }
+        let before = function.version().record;
+        let file = self.file(&function.name);
+        storage::write_json(&file, &Record { replicas: 0, ..before.clone() })?;
+        if function.rest() {
+            tracing::info!(function = function.name, "scaled to zero: idle");
+            return Ok(());
+        }
+        // Called meanwhile.
+        storage::write_json(&file, &before)
     }
 
     fn scale_unlocked(&self, name: &str, replicas: u64) -> Result<(), Refusal> {
         let function = self.existing(name)?;
         let mut version = function.version();
-        let most = version.range.max;
+        let most = version.specification.scaling.range.max;
         if replicas > most {
             let label = names::SCALE_MAX;
             return Err(Refusal::Invalid(format!(
@@ -184,10 +221,8 @@ impl Supervisor {
 
     /// Checks all of a deployment before anything of it takes effect.
     fn validate(&self, mut deployment: FunctionDeployment) -> Result<Version, Refusal> {
-        names::check_label("service", &deployment.service).map_err(Refusal::validation)?;
+        let specification = Specification::read(&deployment).map_err(Refusal::validation)?;
         check_namespace(&deployment.namespace).map_err(Refusal::validation)?;
-        names::check_variables(&deployment.env_vars).map_err(Refusal::validation)?;
-        let range = ScaleRange::from_labels(&deployment.labels).map_err(Refusal::validation)?;
         for secret in &deployment.secrets {
             self.context.secrets.existing(secret).map_err(Refusal::validation)?;
         }
@@ -195,7 +230,8 @@ impl Supervisor {
             images::resolve(&self.context.image_dir, &deployment.image).map_err(Refusal::validation)?;
         deployment.namespace = DEFAULT_NAMESPACE.to_owned();
         let created_at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-        Ok(Version { record: Record { deployment, replicas: 0, created_at }, binary: Some(binary), range })
+        let record = Record { deployment, replicas: 0, created_at };
+        Ok(Version { record, binary: Some(binary), specification })
     }
 }
 

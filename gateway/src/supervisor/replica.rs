@@ -138,6 +138,11 @@ impl Replica {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// Where its metrics are, as a URI's authority.
+    pub(super) fn metrics_authority(&self) -> String {
+        format!("127.0.0.1:{}", self.metrics_port)
+    }
+
     /// The id of its process while that runs.
     pub(crate) fn process(&self) -> Option<u32> {
         Some(self.process.load(Ordering::Relaxed)).filter(|id| *id != 0)

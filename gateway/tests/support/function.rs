@@ -1,5 +1,5 @@
 //! The function that the integration tests deploy: as little of OpenFaaS's contract as a gateway needs (`port`,
-//! `/_/ready`, an end on SIGTERM and with stdin), and a path for each thing that a test wants to see happen.
+//! `/_/ready`, `/metrics`, an end on SIGTERM and with stdin), and a path for each thing that a test wants to see happen.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -12,6 +12,9 @@ use axum::extract::{Query, Request};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use bytes::Bytes;
+use http_body_util::channel::Channel;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
@@ -27,6 +30,10 @@ async fn main() -> std::io::Result<()> {
         std::process::exit(3);
     }
     println!("listening as {}", variable("HOSTNAME"));
+    let metrics = tokio::net::TcpListener::bind(format!("127.0.0.1:{}", variable("metrics_port"))).await?;
+    tokio::spawn(
+        async move { axum::serve(metrics, Router::new().route("/metrics", any(metrics_text))).await },
+    );
     let listener = tokio::net::TcpListener::bind(format!("127.0.0.1:{}", variable("port"))).await?;
     let mut terminated = signal(SignalKind::terminate())?;
     axum::serve(listener, Router::new().route("/_/ready", any(ready)).fallback(answer))
@@ -45,6 +52,12 @@ async fn ready() -> StatusCode {
         Ok(path) if !Path::new(&path).exists() => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::OK,
     }
+}
+
+/// Works in the background while the file that the variable `works_while` names is there.
+async fn metrics_text() -> String {
+    let works = std::env::var("works_while").is_ok_and(|path| Path::new(&path).exists());
+    format!("# TYPE http_requests_in_flight gauge\nhttp_requests_in_flight {}\n", u8::from(works))
 }
 
 async fn answer(Query(query): Query<HashMap<String, String>>, request: Request) -> Response {
@@ -69,8 +82,14 @@ async fn answer(Query(query): Query<HashMap<String, String>>, request: Request) 
             tokio::time::sleep(Duration::from_millis(number("ms"))).await;
             "slept".into_response()
         }
+        "/hold" => hold(&text("started"), &text("while")).await,
+        "/stream" => stream(text("until")),
+        "/upgrade" => upgrade(request),
         "/limit" => limit(&text("but")),
-        "/fail-first" => fail_first(&text("file"), number("times"), number("status")),
+        "/fail-first" => {
+            let answer = fail_first(&text("file"), number("times"), number("status"));
+            ([("retry-after", text("retry-after"))], answer).into_response()
+        }
         other => (StatusCode::NOT_FOUND, format!("no such path: {other}")).into_response(),
     }
 }
@@ -89,6 +108,52 @@ fn echo(request: Request) -> Response {
         headers.insert("got-line", line);
     }
     (headers, Body::new(body)).into_response()
+}
+
+/// Notes that it began as a line of the file `started`, and goes on while the file `path` is there.
+async fn hold(started: &str, path: &str) -> Response {
+    let lines = std::fs::read_to_string(started).unwrap_or_default() + "started\n";
+    if std::fs::write(started, lines).is_err() {
+        return StatusCode::INSUFFICIENT_STORAGE.into_response();
+    }
+    while Path::new(path).exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    "held".into_response()
+}
+
+/// One event at once, and another when the file `until` is there.
+fn stream(until: String) -> Response {
+    let (mut sender, body) = Channel::<Bytes>::new(1);
+    tokio::spawn(async move {
+        let _ = sender.send_data(Bytes::from_static(b"data: first\n\n")).await;
+        while !Path::new(&until).exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let _ = sender.send_data(Bytes::from_static(b"data: second\n\n")).await;
+    });
+    ([("content-type", "text/event-stream")], Body::new(body)).into_response()
+}
+
+/// Goes over to the protocol that the caller asks for, and then says everything back in capitals.
+fn upgrade(mut request: Request) -> Response {
+    let Some(protocol) = request.headers().get("upgrade").cloned() else {
+        return (StatusCode::UPGRADE_REQUIRED, "no protocol asked for").into_response();
+    };
+    let caller = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let Ok(caller) = caller.await else { return };
+        let mut caller = hyper_util::rt::TokioIo::new(caller);
+        let mut buffer = [0; 256];
+        while let Ok(read @ 1..) = caller.read(&mut buffer).await {
+            buffer[..read].make_ascii_uppercase();
+            if caller.write_all(&buffer[..read]).await.is_err() {
+                return;
+            }
+        }
+    });
+    let connection = axum::http::HeaderValue::from_static("upgrade");
+    (StatusCode::SWITCHING_PROTOCOLS, [("connection", connection), ("upgrade", protocol)]).into_response()
 }
 
 /// The watchdog's answer at its limit, from every replica but one.
