@@ -1,6 +1,7 @@
 //! The REST API of OpenFaaS's gateway.
 
 mod async_function;
+mod build;
 mod function;
 mod functions;
 mod info;
@@ -53,6 +54,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/async-function/{name}", post(async_function::invoke))
         .route("/async-function/{name}/", post(async_function::invoke))
         .route("/async-function/{name}/{*path}", post(async_function::invoke))
+        .route("/build", post(build::build))
         .route("/healthz", get(info::healthz))
         .route("/metrics", get(info::metrics))
         .fallback(unknown)
