@@ -135,7 +135,7 @@ struct Target {
     kind: Vec<String>,
 }
 
-/// The programs that cargo says it built.
+/// The programs that cargo says it built, in the order of their paths.
 async fn programs(messages: impl AsyncRead + Unpin) -> Vec<PathBuf> {
     let mut lines = Lines::new(messages, MESSAGE_LIMIT);
     let mut programs = Vec::new();
@@ -144,6 +144,7 @@ async fn programs(messages: impl AsyncRead + Unpin) -> Vec<PathBuf> {
         let program = message.filter(|message| message.target.kind.iter().any(|kind| kind == "bin"));
         programs.extend(program.and_then(|message| message.executable));
     }
+    programs.sort();
     programs
 }
 
