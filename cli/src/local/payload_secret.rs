@@ -12,8 +12,7 @@ use anyhow::{Context, Result};
 /// # Errors
 /// It is not there and can't be written.
 pub(crate) fn ensure(path: &Path) -> Result<PathBuf> {
-    let path = std::path::absolute(path).context("--payload-secret")?;
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(mut file) => {
             let mut secret = [0; 32];
             getrandom::fill(&mut secret).context("no random numbers for --payload-secret")?;
@@ -23,7 +22,7 @@ pub(crate) fn ensure(path: &Path) -> Result<PathBuf> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error).with_context(|| format!("can't make {}", path.display())),
     }
-    Ok(path)
+    path.canonicalize().with_context(|| format!("can't use {}", path.display()))
 }
 
 #[cfg(test)]
@@ -38,7 +37,7 @@ mod tests {
     #[test]
     fn a_secret_is_made_once_and_private() {
         let dir = TempDir::new().unwrap();
-        let path = dir.path().join("secret");
+        let path = dir.path().canonicalize().unwrap().join("secret");
         assert_eq!(ensure(&path).unwrap(), path);
         let secret = fs::read_to_string(&path).unwrap();
         assert_eq!(secret.trim().len(), 64);

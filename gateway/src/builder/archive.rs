@@ -101,9 +101,10 @@ fn add(nodes: &mut BTreeMap<PathBuf, Node>, path: PathBuf, node: Node) -> Result
             return Err(ArchiveError::Twice(shown(&Path::new(CONTEXT).join(folder))));
         }
     }
-    match nodes.insert(path.clone(), node.clone()) {
+    let folder = node == Node::Folder;
+    match nodes.insert(path.clone(), node) {
         // A folder may have been known by what is in it.
-        Some(before) if before != Node::Folder || node != Node::Folder => {
+        Some(before) if !folder || before != Node::Folder => {
             Err(ArchiveError::Twice(shown(&Path::new(CONTEXT).join(path))))
         }
         _ => Ok(()),

@@ -43,12 +43,11 @@ impl Log {
 
     /// The end: the image is there, or the reason why not.
     pub(crate) async fn end<E: std::fmt::Display>(self, outcome: Result<(), E>) {
-        match outcome {
-            Ok(()) => self.send(Vec::new(), BuildStatus::Success, "").await,
-            Err(error) => {
-                self.send(Vec::new(), BuildStatus::Failed, bounded(&error.to_string(), TEXT_LIMIT)).await
-            }
-        }
+        let (status, error) = match outcome {
+            Ok(()) => (BuildStatus::Success, String::new()),
+            Err(error) => (BuildStatus::Failed, error.to_string()),
+        };
+        self.send(Vec::new(), status, bounded(&error, TEXT_LIMIT)).await;
     }
 
     /// Comes back when the client is gone.
