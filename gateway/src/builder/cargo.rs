@@ -82,14 +82,16 @@ impl Cargo<'_> {
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(CargoError::Start(io::ErrorKind::BrokenPipe.into()));
         };
+        // Goes on when this is dropped, so that what is killed is waited for, too.
+        let waiting = tokio::spawn(async move { child.wait().await });
         let end = async {
-            let status = child.wait().await;
+            let status = waiting.await;
             // What it left running would keep the pipes open.
             drop(group);
             status
         };
         let (programs, errors, status) = tokio::join!(programs(stdout), pass_on(stderr, log), end);
-        let status = status?;
+        let status = status.map_err(io::Error::other)??;
         if !status.success() {
             return Err(CargoError::Failed { status, errors });
         }
