@@ -202,7 +202,7 @@ async fn what_does_not_compile_is_no_image() {
             "the package has several programs (a, b): wanted one",
         ),
         (
-            vec![(4, file("context/function/main.py", ""))],
+            vec![(1, file("context/package.json", "")), (4, file("context/function/main.js", ""))],
             "the context has no function/Cargo.toml and no Cargo.toml",
         ),
     ] {
