@@ -23,8 +23,12 @@ struct Up {
 impl Up {
     fn start(env: &TestEnv) -> Self {
         env.write("stack.yml", NO_FUNCTIONS);
-        let mut process =
-            env.command(&["up", "--port", "0", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+        Self::start_with(env, &[])
+    }
+
+    fn start_with(env: &TestEnv, more: &[&str]) -> Self {
+        let args = [&["up", "--port", "0", "--json"], more].concat();
+        let mut process = env.command(&args).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         Self { process, ready: serde_json::from_str(&line).unwrap() }
@@ -41,9 +45,13 @@ impl Up {
     }
 
     fn answers(&self, path: &str) -> String {
+        self.ask("GET", path)
+    }
+
+    fn ask(&self, method: &str, path: &str) -> String {
         let address = self.ready["gateway"].as_str().unwrap().strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n").unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -97,6 +105,20 @@ fn a_killed_platform_takes_redis_along_and_can_be_started_again() {
     eventually("Redis outlived a killed platform", || UnixStream::connect(&redis).is_err());
     let up = Up::start(&env);
     assert!(up.answers("/healthz").starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn builds_are_off_until_there_is_a_secret_which_is_made() {
+    let env = TestEnv::new();
+    let up = Up::start(&env);
+    assert!(up.ask("POST", "/build").starts_with("HTTP/1.1 404"));
+    drop(up);
+    env.write("stack.yml", b"not looked at");
+    let up = Up::start_with(&env, &["--no-deploy", "--payload-secret", "secret"]);
+    assert_eq!(up.ready["functions"], Value::Array(Vec::new()));
+    let secret = std::fs::read_to_string(up.ready["payload_secret"].as_str().unwrap()).unwrap();
+    assert_eq!(secret.trim().len(), 64);
+    assert!(up.ask("POST", "/build").starts_with("HTTP/1.1 401"));
 }
 
 #[test]

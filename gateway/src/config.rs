@@ -16,10 +16,13 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Folder for what survives a restart: deployments, secrets, queued invocations, logs. One gateway at a time.
     pub state_dir: PathBuf,
-    /// Folder of the binaries that image names map to: `docker.io/me/echo:latest` runs `image_dir/echo`.
+    /// Folder of the binaries that image names map to: `docker.io/me/echo:latest` runs `image_dir/echo`, unless a
+    /// later `POST /build` made an image of that name.
     pub image_dir: PathBuf,
     /// Folder with the files `basic-auth-user` and `basic-auth-password`; without it `/system` is open.
     pub basic_auth: Option<PathBuf>,
+    /// File with the secret that clients of `POST /build` sign with; without it there is no such route.
+    pub payload_secret: Option<PathBuf>,
     /// Variables that every replica gets unless its deployment sets them.
     pub environment: BTreeMap<String, String>,
     /// What the cluster's DNS would resolve: text to find in variables' values and what to put in its place. The
@@ -78,6 +81,7 @@ impl Config {
             state_dir: state_dir.into(),
             image_dir: image_dir.into(),
             basic_auth: None,
+            payload_secret: None,
             environment: BTreeMap::new(),
             addresses: Vec::new(),
             upstream_timeout: Duration::from_secs(60),
@@ -97,6 +101,7 @@ impl std::fmt::Debug for Config {
             .field("state_dir", &self.state_dir)
             .field("image_dir", &self.image_dir)
             .field("basic_auth", &self.basic_auth)
+            .field("payload_secret", &self.payload_secret)
             .field("environment", &self.environment.keys())
             .finish_non_exhaustive()
     }

@@ -27,6 +27,9 @@ pub enum GatewayError {
     /// A credentials file with nothing in it.
     #[error("{} is empty: wanted a user name or password", .0.display())]
     EmptyCredential(PathBuf),
+    /// Anyone could sign a build.
+    #[error("{} is empty: wanted the secret that builds are signed with", .0.display())]
+    EmptySecret(PathBuf),
     /// The state folder cannot be read or written, or holds a damaged file.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -72,6 +75,8 @@ pub(crate) enum Refusal {
     #[error("{0}")]
     Invalid(String),
     #[error("{0}")]
+    Unauthorized(String),
+    #[error("{0}")]
     NotFound(String),
     #[error("{0}")]
     Exists(String),
@@ -101,6 +106,7 @@ impl Refusal {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Exists(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,

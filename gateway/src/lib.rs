@@ -12,13 +12,17 @@
 //! - `proxy`, `upgrade`, `upstream`: calls of functions
 //! - `queue`: asynchronous calls, kept on disk until they are done
 //! - `scheduler`: calls by the clock
-//! - `images`, `secrets`, `logs`, `metrics`, `auth`, `storage`, `tasks`: what these stand on
+//! - `builder`: images made of build contexts, for `faas-cli up` without Docker
+//! - `images`, `lines`, `digest`, `secrets`, `logs`, `metrics`, `auth`, `storage`, `tasks`: what these stand on
 
 mod auth;
+mod builder;
 mod config;
+mod digest;
 mod draining;
 mod error;
 mod images;
+mod lines;
 mod logs;
 mod metrics;
 mod proxy;
@@ -46,6 +50,8 @@ pub use crate::config::{Config, QueueConfig};
 pub use crate::error::{GatewayError, StorageError};
 
 use crate::auth::Credentials;
+use crate::builder::Builder;
+use crate::images::Images;
 use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
@@ -67,6 +73,8 @@ pub(crate) struct SharedState {
     pub(crate) context: Arc<Context>,
     pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) queue: Queue,
+    /// `None` without a payload secret.
+    pub(crate) builder: Option<Arc<Builder>>,
     pub(crate) metrics: Metrics,
     pub(crate) ready: AtomicBool,
     /// What answers requests. Long answers, such as logs that are followed, end when it drains.
@@ -99,11 +107,16 @@ impl Gateway {
         let context = Arc::new(context(&config, address)?);
         let supervisor = Supervisor::open(context.clone(), &config.state_dir, config.queue.concurrency)?;
         let queue = Queue::open(&config.state_dir, config.queue.clone())?;
+        let builder = config
+            .payload_secret
+            .as_deref()
+            .map(|secret| Builder::open(context.clone(), &config.state_dir, secret));
         let shared = Arc::new(SharedState {
             credentials,
             context,
             supervisor: Arc::new(supervisor),
             queue,
+            builder: builder.transpose()?.map(Arc::new),
             metrics: Metrics::new(),
             ready: AtomicBool::new(false),
             server: Tasks::default(),
@@ -176,7 +189,7 @@ fn listen(address: SocketAddr) -> Result<(tokio::net::TcpListener, SocketAddr), 
 
 fn context(config: &Config, gateway: SocketAddr) -> Result<Context, GatewayError> {
     Ok(Context {
-        image_dir: config.image_dir.clone(),
+        images: Images::open(&config.state_dir, &config.image_dir)?,
         replicas: config.state_dir.join("replicas"),
         surroundings: Surroundings {
             defaults: config.environment.clone(),

@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use openfaas::types::{DEFAULT_NAMESPACE, LogMessage};
-use tokio::io::{AsyncBufReadExt, AsyncRead};
+use tokio::io::AsyncRead;
 use tokio::sync::broadcast;
 
 use crate::error::StorageError;
+use crate::lines::Lines;
 use crate::storage;
 
 /// Bytes after which a file is set aside; the one set aside before it is dropped.
@@ -182,23 +183,9 @@ impl FunctionLog {
 
     /// Takes down what `instance` writes to `stream` until that ends.
     pub(crate) async fn capture(self: Arc<Self>, instance: String, stream: impl AsyncRead + Unpin) {
-        let mut reader = tokio::io::BufReader::with_capacity(LINE_LIMIT, stream);
-        let mut line = Vec::new();
-        while let Ok(buffer) = reader.fill_buf().await {
-            if buffer.is_empty() {
-                break;
-            }
-            let end = buffer.iter().position(|byte| *byte == b'\n');
-            let taken = end.unwrap_or(buffer.len());
-            line.extend_from_slice(&buffer[..taken]);
-            reader.consume(taken + usize::from(end.is_some()));
-            if end.is_some() || line.len() >= LINE_LIMIT {
-                self.append(&instance, String::from_utf8_lossy(&line).trim_end_matches('\r'));
-                line.clear();
-            }
-        }
-        if !line.is_empty() {
-            self.append(&instance, &String::from_utf8_lossy(&line));
+        let mut lines = Lines::new(stream, LINE_LIMIT);
+        while let Some(line) = lines.next().await {
+            self.append(&instance, &line);
         }
     }
 }

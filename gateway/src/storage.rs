@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::error::StorageError;
 
 /// What the names of unfinished files begin with; [`list`] removes those that a crash left.
-const UNFINISHED: &str = ".unfinished-";
+pub(crate) const UNFINISHED: &str = ".unfinished-";
 
 /// Creates a folder, and those above it, that only this user can enter.
 pub(crate) fn create_folder(path: &Path) -> Result<(), StorageError> {

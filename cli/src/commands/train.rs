@@ -192,6 +192,7 @@ impl Place {
         let options = Options {
             listen: ([127, 0, 0, 1], 0).into(),
             basic_auth,
+            payload_secret: None,
             store_url: given("store_url").then_some(store_url),
         };
         loop {

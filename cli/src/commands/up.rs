@@ -1,14 +1,16 @@
 //! `downpour up`: the local platform until it is told to end.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use openfaas::stack::Stack;
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
 use crate::args::Global;
 use crate::exit_code::BadArguments;
+use crate::local::payload_secret;
 use crate::local::platform::{Options, Platform};
 use crate::local::running::Running;
 use crate::local::signals::EndSignals;
@@ -37,6 +39,12 @@ pub(crate) struct Args {
     /// A folder with the files basic-auth-user and basic-auth-password; without it /system is open
     #[arg(long, value_name = "DIR")]
     basic_auth: Option<PathBuf>,
+    /// Let faas-cli up build here, without Docker: the file with the secret that it signs with, made where missing
+    #[arg(long, value_name = "FILE")]
+    payload_secret: Option<PathBuf>,
+    /// Deploy nothing, as for faas-cli up
+    #[arg(long, conflicts_with = "file")]
+    no_deploy: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -44,7 +52,11 @@ Examples:
   downpour up &
   faas-cli list
   faas-cli invoke emnist-setup </dev/null
-  downpour down";
+  downpour down
+
+  downpour up --no-deploy --payload-secret payload-secret &
+  export OPENFAAS_REMOTE_BUILDER=http://127.0.0.1:8080 OPENFAAS_PAYLOAD_SECRET=$PWD/payload-secret
+  faas-cli up -f stack.yml";
 
 /// What `--json` prints once all is there.
 #[derive(Serialize)]
@@ -52,6 +64,8 @@ struct Ready<'a> {
     event: &'static str,
     #[serde(flatten)]
     running: &'a Running,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload_secret: Option<&'a Path>,
     functions: Vec<String>,
 }
 
@@ -60,10 +74,12 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
         return Err(BadArguments(format!("--host {} needs --basic-auth DIR", args.host)).into());
     }
     let state = StateDir::locate(global.state_dir.as_deref())?;
-    let stack = stack::load(args.file.as_deref())?;
+    let stack = if args.no_deploy { Stack::default() } else { stack::load(args.file.as_deref())? };
+    let payload_secret = args.payload_secret.as_deref().map(payload_secret::ensure).transpose()?;
     let options = Options {
         listen: SocketAddr::new(args.host, args.port),
         basic_auth: args.basic_auth,
+        payload_secret: payload_secret.clone(),
         store_url: args.redis,
     };
     Runtime::new()?.block_on(async {
@@ -73,7 +89,8 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
             () = signals.next() => bail!("interrupted"),
         };
         let functions = stack.deployments().into_iter().map(|function| function.service).collect();
-        announce(global, &Ready { event: "ready", running: platform.running(), functions })?;
+        let (running, payload_secret) = (platform.running(), payload_secret.as_deref());
+        announce(global, &Ready { event: "ready", running, payload_secret, functions })?;
         signals.next().await;
         // Whoever asks twice does not want to wait.
         tokio::select! {
@@ -87,10 +104,15 @@ fn announce(global: &Global, ready: &Ready<'_>) -> Result<()> {
     if global.json {
         return output::json(ready);
     }
+    let builder = |secret: &Path| {
+        let (url, secret) = (&ready.running.gateway, secret.display());
+        format!("builds     OPENFAAS_REMOTE_BUILDER={url} OPENFAAS_PAYLOAD_SECRET={secret}\n")
+    };
     output::line(&format!(
-        "gateway    {}\nredis      {}\nfunctions  {}\nCtrl-C or downpour down ends it",
+        "gateway    {}\nredis      {}\n{}functions  {}\nCtrl-C or downpour down ends it",
         ready.running.gateway,
         ready.running.store_url,
+        ready.payload_secret.map(builder).unwrap_or_default(),
         ready.functions.join(" ")
     ))
 }

@@ -21,6 +21,8 @@ pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
     /// Folder with `basic-auth-user` and `basic-auth-password`.
     pub(crate) basic_auth: Option<PathBuf>,
+    /// File with the secret that `faas-cli up` signs builds with; without it nothing is built.
+    pub(crate) payload_secret: Option<PathBuf>,
     /// The Redis to use instead of a private one.
     pub(crate) store_url: Option<String>,
 }
@@ -91,6 +93,7 @@ fn gateway_config(state: &StateDir, options: Options, store_url: &str) -> Result
     let mut config = gateway::Config::new(state.gateway(), image_dir);
     config.listen = options.listen;
     config.basic_auth = options.basic_auth;
+    config.payload_secret = options.payload_secret;
     let folders = [("data_root", state.datasets()), ("cache_dir", state.prepared())];
     for (variable, folder) in folders {
         let folder = folder.into_os_string().into_string();

@@ -2,6 +2,7 @@
 
 mod alert;
 mod async_function;
+mod build;
 mod function;
 mod functions;
 mod info;
@@ -55,6 +56,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/async-function/{name}", post(async_function::invoke).delete(async_function::cancel))
         .route("/async-function/{name}/", post(async_function::invoke))
         .route("/async-function/{name}/{*path}", post(async_function::invoke).delete(async_function::cancel))
+        .route("/build", post(build::build))
         .route("/healthz", get(info::healthz))
         .route("/metrics", get(info::metrics))
         .fallback(unknown)

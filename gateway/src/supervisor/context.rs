@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::environment::Surroundings;
 use super::group::Groups;
+use crate::images::Images;
 use crate::logs::Logs;
 use crate::secrets::Secrets;
 use crate::tasks::Tasks;
@@ -12,7 +13,7 @@ use crate::upstream::Client;
 
 /// Shared by all functions.
 pub(crate) struct Context {
-    pub(crate) image_dir: PathBuf,
+    pub(crate) images: Images,
     /// Folder of the replicas' own folders.
     pub(crate) replicas: PathBuf,
     pub(crate) surroundings: Surroundings,

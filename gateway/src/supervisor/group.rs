@@ -1,4 +1,4 @@
-//! The process group of a replica: signalled as a whole, and never left behind.
+//! The process group of a replica or a build: signalled as a whole, and never left behind.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,14 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Child;
 
-use super::context::Context;
-
 /// The groups that are alive, so that a gateway that is dropped can end them all at once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Groups(Arc<Mutex<HashSet<Pid>>>);
 
 impl Groups {
-    /// SIGKILL to every process of every replica.
+    /// SIGKILL to every process of every group.
     pub(crate) fn kill_all(&self) {
         for leader in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let _ = kill_process_group(*leader, Signal::KILL);
@@ -21,7 +19,7 @@ impl Groups {
     }
 }
 
-/// One replica's group; what is left of it is killed when this is dropped.
+/// One group; what is left of it is killed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Group {
     leader: Option<Pid>,
@@ -30,9 +28,9 @@ pub(crate) struct Group {
 
 impl Group {
     /// The group that `child` was started as the leader of.
-    pub(crate) fn of(context: &Context, child: &Child) -> Self {
+    pub(crate) fn of(groups: &Groups, child: &Child) -> Self {
         let leader = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        let all = context.groups.clone();
+        let all = groups.clone();
         if let Some(leader) = leader {
             all.0.lock().unwrap_or_else(PoisonError::into_inner).insert(leader);
         }

@@ -24,7 +24,7 @@ use self::context::Context;
 use self::function::{Function, Record, Version};
 use crate::error::{Refusal, StorageError};
 use crate::specification::{Alert, Specification};
-use crate::{images, storage};
+use crate::storage;
 
 pub(crate) use self::usage::measure as measure_usage;
 
@@ -62,10 +62,9 @@ impl Supervisor {
             changing: Mutex::default(),
         };
         for record in records {
-            let binary = images::resolve(&supervisor.context.image_dir, &record.deployment.image)
-                .inspect_err(
-                    |error| tracing::warn!(function = record.deployment.service, %error, "cannot run yet"),
-                );
+            let binary = supervisor.context.images.resolve(&record.deployment.image).inspect_err(
+                |error| tracing::warn!(function = record.deployment.service, %error, "cannot run yet"),
+            );
             let specification = Specification::read(&record.deployment).unwrap_or_else(|error| {
                 tracing::warn!(function = record.deployment.service, %error, "deployed under other rules");
                 Specification::default()
@@ -226,8 +225,7 @@ impl Supervisor {
         for secret in &deployment.secrets {
             self.context.secrets.existing(secret).map_err(Refusal::validation)?;
         }
-        let binary =
-            images::resolve(&self.context.image_dir, &deployment.image).map_err(Refusal::validation)?;
+        let binary = self.context.images.resolve(&deployment.image).map_err(Refusal::validation)?;
         deployment.namespace = DEFAULT_NAMESPACE.to_owned();
         let created_at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let record = Record { deployment, replicas: 0, created_at };

@@ -189,7 +189,7 @@ impl Replica {
             // A link, so that a new value reaches running replicas, as a mounted secret's does.
             symlink(file, secrets.join(name))?;
         }
-        let binary = images::resolve(&context.image_dir, &deployment.image)?;
+        let binary = context.images.resolve(&deployment.image)?;
         let place = Place {
             pod: &self.pod,
             port: self.port,
@@ -217,7 +217,7 @@ impl Replica {
         mut child: Child,
         log: &Arc<FunctionLog>,
     ) {
-        let group = Group::of(context, &child);
+        let group = Group::of(&context.groups, &child);
         // Taken out of `child`, which would close it on waiting: a replica whose stdin is closed ends.
         let stdin = child.stdin.take();
         self.process.store(child.id().unwrap_or(0), Ordering::Relaxed);
