@@ -36,6 +36,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 pub use crate::config::{Config, QueueConfig};
 pub use crate::error::{GatewayError, StorageError};
@@ -183,6 +184,7 @@ fn context(config: &Config, gateway: SocketAddr) -> Result<Context, GatewayError
         client: upstream::client(),
         groups: Groups::default(),
         tasks: Tasks::default(),
+        changes: watch::Sender::new(()),
     })
 }
 

@@ -9,10 +9,11 @@ use openfaas::names::ScaleRange;
 use openfaas::types::{DEFAULT_NAMESPACE, FunctionDeployment, FunctionStatus};
 use rand::seq::IndexedRandom;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
 use super::context::Context;
+use super::journal::{Journal, Note};
 use super::replica::{Phase, Replica};
 use crate::images::Binary;
 
@@ -48,7 +49,7 @@ pub(crate) struct Function {
     pub(crate) name: String,
     context: Arc<Context>,
     state: Mutex<State>,
-    changes: watch::Sender<()>,
+    journal: Arc<Journal>,
     invocations: AtomicU64,
     /// Asynchronous invocations that may run now.
     pub(crate) queue_permits: Arc<Semaphore>,
@@ -76,9 +77,9 @@ impl Function {
         };
         Self {
             name: state.version.record.deployment.service.clone(),
+            journal: Arc::new(Journal::new(context.changes.clone())),
             context,
             state: Mutex::new(state),
-            changes: watch::Sender::new(()),
             invocations: AtomicU64::new(0),
             queue_permits: Arc::new(Semaphore::new(queue_concurrency)),
         }
@@ -104,18 +105,18 @@ impl Function {
         }
         state.version = next;
         drop(state);
-        self.changes.send_replace(());
+        self.journal.changed();
     }
 
     /// Ends all replicas; none is started any more.
     pub(crate) fn retire(&self) {
         self.state().retired = true;
-        self.changes.send_replace(());
+        self.journal.changed();
     }
 
     /// Keeps the replicas as they should be until the function is retired and the last has ended.
     pub(crate) async fn control(self: Arc<Self>) {
-        let mut changes = self.changes.subscribe();
+        let mut changes = self.journal.subscribe();
         loop {
             changes.mark_unchanged();
             let again = self.reconcile();
@@ -140,12 +141,12 @@ impl Function {
         }
         for _ in 0..missing {
             let deployment = state.version.record.deployment.clone();
-            match Replica::new(&deployment, state.generation, self.changes.clone()) {
+            match Replica::new(deployment, state.generation, self.journal.clone()) {
                 Ok(replica) => {
                     let replica = Arc::new(replica);
                     state.replicas.push(replica.clone());
                     let context = self.context.clone();
-                    self.context.tasks.spawn(async move { replica.run(&context, &deployment).await });
+                    self.context.tasks.spawn(async move { replica.run(&context).await });
                 }
                 Err(error) => {
                     tracing::error!(function = self.name, %error, "cannot make a replica");
@@ -174,7 +175,7 @@ impl Function {
 
     /// Waits until a replica takes calls; whether one does before `deadline`.
     pub(crate) async fn ready(&self, deadline: Instant) -> bool {
-        let mut changes = self.changes.subscribe();
+        let mut changes = self.journal.subscribe();
         loop {
             {
                 let state = self.state();
@@ -196,6 +197,16 @@ impl Function {
     /// Counts an invocation.
     pub(crate) fn invoked(&self) {
         self.invocations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Its replicas, those that are ending included.
+    pub(crate) fn replicas(&self) -> Vec<Arc<Replica>> {
+        self.state().replicas.clone()
+    }
+
+    /// What happened to it and its replicas of late.
+    pub(crate) fn notes(&self) -> Vec<Note> {
+        self.journal.notes()
     }
 
     /// The processes of all its replicas.

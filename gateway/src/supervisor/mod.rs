@@ -4,7 +4,8 @@ pub(crate) mod context;
 pub(crate) mod environment;
 pub(crate) mod function;
 pub(crate) mod group;
-mod pod;
+pub(crate) mod journal;
+pub(crate) mod pod;
 mod probe;
 pub(crate) mod replica;
 mod usage;
@@ -17,6 +18,7 @@ use std::time::SystemTime;
 
 use openfaas::names::{self, ScaleRange};
 use openfaas::types::{DEFAULT_NAMESPACE, FunctionDeployment};
+use tokio::sync::watch;
 
 use self::context::Context;
 use self::function::{Function, Record, Version};
@@ -82,6 +84,12 @@ impl Supervisor {
         let function = Arc::new(Function::new(self.context.clone(), version, self.queue_concurrency));
         self.functions().insert(function.name.clone(), function.clone());
         self.context.tasks.spawn(function.control());
+        self.context.changes.send_replace(());
+    }
+
+    /// Hears of every change of a function or replica.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.context.changes.subscribe()
     }
 
     /// All functions, by name.
