@@ -7,6 +7,7 @@
 //!
 //! # Layout
 //! - `routes`: the REST API, one file a resource
+//! - `kubernetes`: as much of Kubernetes' API as kubectl needs to look, to scale and to delete pods
 //! - `supervisor`: functions and their replicas
 //! - `proxy`, `upstream`: calls of functions
 //! - `queue`: asynchronous calls, kept on disk until they are done
@@ -16,7 +17,9 @@ mod auth;
 mod config;
 mod draining;
 mod error;
+mod following;
 mod images;
+mod kubernetes;
 mod logs;
 mod metrics;
 mod proxy;
@@ -62,6 +65,7 @@ pub(crate) struct SharedState {
     pub(crate) context: Arc<Context>,
     pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) queue: Queue,
+    pub(crate) kubernetes: Arc<kubernetes::Store>,
     pub(crate) metrics: Metrics,
     pub(crate) ready: AtomicBool,
     /// What answers requests. Long answers, such as logs that are followed, end when it drains.
@@ -92,12 +96,14 @@ impl Gateway {
         let lock = lock(&config.state_dir)?;
         let (listener, address) = listen(config.listen)?;
         let context = Arc::new(context(&config, address)?);
-        let supervisor = Supervisor::open(context.clone(), &config.state_dir, config.queue.concurrency)?;
+        let supervisor =
+            Arc::new(Supervisor::open(context.clone(), &config.state_dir, config.queue.concurrency)?);
         let queue = Queue::open(&config.state_dir, config.queue.clone())?;
         let shared = Arc::new(SharedState {
             credentials,
+            kubernetes: Arc::new(kubernetes::Store::new(supervisor.clone(), context.clone(), address)),
             context,
-            supervisor: Arc::new(supervisor),
+            supervisor,
             queue,
             metrics: Metrics::new(),
             ready: AtomicBool::new(false),

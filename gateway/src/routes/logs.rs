@@ -1,24 +1,19 @@
 //! `/system/logs`: lines of newline-delimited JSON, those so far and, if asked for, those to come.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http_body_util::channel::{Channel, Sender};
-use openfaas::types::LogMessage;
+use http_body_util::channel::Channel;
 use serde::Deserialize;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
 
 use super::{blocking, function_name};
 use crate::Shared;
 use crate::error::{Refusal, StorageError};
-use crate::logs::{Selection, as_line};
+use crate::following::follow;
+use crate::logs::{Selection, as_line, parse_time};
 use crate::supervisor::check_namespace;
 
 #[derive(Debug, Default, Deserialize)]
@@ -45,7 +40,7 @@ pub(super) async fn logs(
     }
     let selection = Selection {
         instance: Some(query.instance).filter(|instance| !instance.is_empty()),
-        since: if query.since.is_empty() { None } else { Some(parse_time(&query.since)?) },
+        since: if query.since.is_empty() { None } else { Some(since(&query.since)?) },
         tail: usize::try_from(query.tail).ok().filter(|tail| *tail > 0),
     };
     let (wanted, server) = (selection.clone(), shared.server.clone());
@@ -64,7 +59,7 @@ pub(super) async fn logs(
         }
         if query.follow {
             tokio::select! {
-                () = follow(live, &selection, &mut sender) => {}
+                () = follow(live, &selection, as_line, std::future::pending(), &mut sender) => {}
                 () = finish.draining() => {}
             }
         }
@@ -72,66 +67,8 @@ pub(super) async fn logs(
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::new(body)).into_response())
 }
 
-/// Passes on lines until the reader or the function is gone.
-async fn follow(mut live: Receiver<Arc<LogMessage>>, selection: &Selection, sender: &mut Sender<Bytes>) {
-    loop {
-        let received = tokio::select! {
-            received = live.recv() => received,
-            () = gone(sender) => return,
-        };
-        match received {
-            Ok(message) if selection.wants(&message) => {
-                if sender.send_data(as_line(&message).into()).await.is_err() {
-                    return;
-                }
-            }
-            Ok(_) => {}
-            Err(RecvError::Lagged(lines)) => {
-                tracing::warn!(lines, "a follower of logs is too slow: lines left out");
-            }
-            Err(RecvError::Closed) => return,
-        }
-    }
-}
-
-/// Comes back when nobody reads any more.
-async fn gone(sender: &mut Sender<Bytes>) {
-    // The channel tells only on sending, and an empty piece sends nothing on the wire.
-    while sender.send_data(Bytes::new()).await.is_ok() {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-}
-
-/// RFC 3339 with any offset from UTC.
-fn parse_time(text: &str) -> Result<SystemTime, Refusal> {
-    let wrong =
-        || Refusal::Unprocessable(format!("since is {text:?}: wanted a time such as 2030-01-31T12:00:00Z"));
-    let split = text.len().checked_sub(6).filter(|at| text.is_char_boundary(*at));
-    let (time, offset) = split.map_or((text, ""), |at| text.split_at(at));
-    let sign = match offset.as_bytes() {
-        [sign @ (b'+' | b'-'), _, _, b':', _, _] => *sign,
-        _ => return humantime::parse_rfc3339(text).map_err(|_| wrong()),
-    };
-    let number = |range| offset.get(range).and_then(|digits: &str| digits.parse::<u64>().ok());
-    let (Some(hours), Some(minutes)) = (number(1..3), number(4..6)) else { return Err(wrong()) };
-    let offset = Duration::from_secs(60 * (60 * hours + minutes));
-    let local = humantime::parse_rfc3339(&format!("{time}Z")).map_err(|_| wrong())?;
-    let utc = if sign == b'+' { local.checked_sub(offset) } else { local.checked_add(offset) };
-    utc.ok_or_else(wrong)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_offsets() {
-        let utc = parse_time("2030-01-31T10:00:00Z").unwrap();
-        assert_eq!(parse_time("2030-01-31T12:30:00+02:30").unwrap(), utc);
-        assert_eq!(parse_time("2030-01-31T09:00:00.000-01:00").unwrap(), utc);
-        for wrong in ["", "yesterday", "2030-01-31T10:00:00", "2030-01-31T10:00:00+xx:00", "ää:00", "+01:00"]
-        {
-            assert!(parse_time(wrong).is_err(), "{wrong}");
-        }
-    }
+fn since(text: &str) -> Result<std::time::SystemTime, Refusal> {
+    parse_time(text).ok_or_else(|| {
+        Refusal::Unprocessable(format!("since is {text:?}: wanted a time such as 2030-01-31T12:00:00Z"))
+    })
 }

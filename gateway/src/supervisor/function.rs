@@ -14,6 +14,7 @@ use tokio::time::timeout_at;
 
 use super::context::Context;
 use super::journal::{Journal, Note};
+use super::pod;
 use super::replica::{Phase, Replica};
 use crate::images::Binary;
 
@@ -42,6 +43,13 @@ pub(crate) struct Version {
     /// `None` where a restart did not find it: it may be built before the next start of a replica.
     pub(crate) binary: Option<Binary>,
     pub(crate) range: ScaleRange,
+}
+
+impl Version {
+    /// What the names of its replicas begin with.
+    pub(crate) fn set(&self) -> String {
+        pod::set_name(&self.record.deployment)
+    }
 }
 
 /// A deployed function.
@@ -102,6 +110,12 @@ impl Function {
             state.generation += 1;
             state.crashes = 0;
             state.next_start = Instant::now();
+        }
+        let (from, to) = (state.version.record.replicas, next.record.replicas);
+        if from != to {
+            let direction = if to > from { "up" } else { "down" };
+            let message = format!("Scaled {direction} replica set {} from {from} to {to}", next.set());
+            self.journal.note(None, false, "ScalingReplicaSet", message);
         }
         state.version = next;
         drop(state);

@@ -5,7 +5,7 @@ pub(crate) mod environment;
 pub(crate) mod function;
 pub(crate) mod group;
 pub(crate) mod journal;
-pub(crate) mod pod;
+mod pod;
 mod probe;
 pub(crate) mod replica;
 mod usage;
@@ -142,6 +142,12 @@ impl Supervisor {
         self.scale_unlocked(name, replicas)
     }
 
+    /// Sets how many replicas a function has, whatever its labels allow: those bind OpenFaaS, not who runs the cluster.
+    pub(crate) fn force_scale(&self, name: &str, replicas: u64) -> Result<(), Refusal> {
+        let _changing = self.change();
+        self.set_replicas(name, replicas, names::REPLICA_LIMIT)
+    }
+
     /// Brings a function that was scaled to zero back, because it was called.
     pub(crate) fn wake(&self, name: &str) -> Result<(), Refusal> {
         let _changing = self.change();
@@ -153,9 +159,13 @@ impl Supervisor {
     }
 
     fn scale_unlocked(&self, name: &str, replicas: u64) -> Result<(), Refusal> {
+        let most = self.existing(name)?.version().range.max;
+        self.set_replicas(name, replicas, most)
+    }
+
+    fn set_replicas(&self, name: &str, replicas: u64, most: u64) -> Result<(), Refusal> {
         let function = self.existing(name)?;
         let mut version = function.version();
-        let most = version.range.max;
         if replicas > most {
             let label = names::SCALE_MAX;
             return Err(Refusal::Invalid(format!(

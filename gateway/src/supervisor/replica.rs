@@ -155,6 +155,17 @@ impl Replica {
         self.lived.get().copied()
     }
 
+    /// Comes back when it has ended and all that it wrote is in the log.
+    pub(crate) async fn ended(&self) {
+        let mut changes = self.journal.subscribe();
+        while self.lived().is_none() && changes.changed().await.is_ok() {}
+    }
+
+    /// Where on loopback it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Where it listens, as a URI's authority.
     pub(crate) fn authority(&self) -> String {
         format!("127.0.0.1:{}", self.port)
