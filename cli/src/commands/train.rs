@@ -217,6 +217,7 @@ impl Place {
             listen: ([127, 0, 0, 1], 0).into(),
             basic_auth,
             store_url: given("store_url").then_some(store_url),
+            kubeconfig: None,
         };
         loop {
             if let Some((in_use, running)) = running::join(state.path())? {

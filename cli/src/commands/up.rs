@@ -1,7 +1,7 @@
 //! `downpour up`: the local platform until it is told to end.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use serde::Serialize;
@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 
 use crate::args::Global;
 use crate::exit_code::BadArguments;
+use crate::local::kubeconfig::Place;
 use crate::local::platform::{Options, Platform};
 use crate::local::running::Running;
 use crate::local::signals::EndSignals;
@@ -37,6 +38,9 @@ pub(crate) struct Args {
     /// A folder with the files basic-auth-user and basic-auth-password; without it /system is open
     #[arg(long, value_name = "DIR")]
     basic_auth: Option<PathBuf>,
+    /// Write a kubeconfig, with which kubectl sees and scales the functions; it is removed at the end
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
@@ -44,7 +48,12 @@ Examples:
   downpour up &
   faas-cli list
   faas-cli invoke emnist-setup </dev/null
-  downpour down";
+  downpour down
+
+  downpour up --kubeconfig kubeconfig &
+  export KUBECONFIG=$PWD/kubeconfig
+  kubectl scale deployment emnist-train --replicas=3
+  kubectl get pods -o wide";
 
 /// What `--json` prints once all is there.
 #[derive(Serialize)]
@@ -52,6 +61,8 @@ struct Ready<'a> {
     event: &'static str,
     #[serde(flatten)]
     running: &'a Running,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kubeconfig: Option<&'a Path>,
     functions: Vec<String>,
 }
 
@@ -65,6 +76,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
         listen: SocketAddr::new(args.host, args.port),
         basic_auth: args.basic_auth,
         store_url: args.redis,
+        kubeconfig: args.kubeconfig.as_deref().map(Place::choose).transpose()?,
     };
     Runtime::new()?.block_on(async {
         let mut signals = EndSignals::listen()?;
@@ -73,7 +85,8 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
             () = signals.next() => bail!("interrupted"),
         };
         let functions = stack.deployments().into_iter().map(|function| function.service).collect();
-        announce(global, &Ready { event: "ready", running: platform.running(), functions })?;
+        let (running, kubeconfig) = (platform.running(), platform.kubeconfig());
+        announce(global, &Ready { event: "ready", running, kubeconfig, functions })?;
         signals.next().await;
         // Whoever asks twice does not want to wait.
         tokio::select! {
@@ -87,10 +100,12 @@ fn announce(global: &Global, ready: &Ready<'_>) -> Result<()> {
     if global.json {
         return output::json(ready);
     }
+    let kubeconfig = ready.kubeconfig.map(|path| format!("kubeconfig {}\n", path.display()));
     output::line(&format!(
-        "gateway    {}\nredis      {}\nfunctions  {}\nCtrl-C or downpour down ends it",
+        "gateway    {}\nredis      {}\n{}functions  {}\nCtrl-C or downpour down ends it",
         ready.running.gateway,
         ready.running.store_url,
+        kubeconfig.unwrap_or_default(),
         ready.functions.join(" ")
     ))
 }
