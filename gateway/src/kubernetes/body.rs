@@ -27,6 +27,11 @@ pub(super) fn read_merge_patch(headers: &HeaderMap, bytes: &[u8]) -> Result<Valu
     read(bytes)
 }
 
+/// Whether it is an object to be created or changed as needed, as `kubectl apply --server-side` sends it.
+pub(super) fn is_apply(headers: &HeaderMap) -> bool {
+    media_type(headers).starts_with("application/apply-patch+")
+}
+
 fn media_type(headers: &HeaderMap) -> &str {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim()

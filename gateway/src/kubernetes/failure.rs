@@ -16,11 +16,13 @@ pub(crate) struct Failure {
     message: String,
     /// What it is about.
     object: Option<(Kind, String)>,
+    /// The field that cannot have its value.
+    field: Option<&'static str>,
 }
 
 impl Failure {
     fn new(code: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), object: None }
+        Self { code, reason, message: message.into(), object: None, field: None }
     }
 
     fn about(self, kind: Kind, name: &str) -> Self {
@@ -77,12 +79,10 @@ impl Failure {
         Self::new(StatusCode::CONFLICT, "Conflict", message).about(kind, name)
     }
 
-    /// A value that a field cannot have.
-    pub(crate) fn invalid(kind: Kind, name: &str, why: &str) -> Self {
-        let shown = kind.description();
-        let group = if shown.group.is_empty() { String::new() } else { format!(".{}", shown.group) };
-        let message = format!("{}{group} {name:?} is invalid: {why}", shown.kind);
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).about(kind, name)
+    /// A value that `field` cannot have. The message is the cause's; [`Failure::status`] adds what it is about.
+    pub(crate) fn invalid(kind: Kind, name: &str, field: &'static str, why: &str) -> Self {
+        let failure = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", why);
+        Self { field: Some(field), ..failure.about(kind, name) }
     }
 
     /// A body in another form than is read here.
@@ -111,6 +111,17 @@ impl Failure {
         if let Some((kind, name)) = &self.object {
             let description = kind.description();
             status["details"] = json!({"name": name, "group": description.group, "kind": description.plural});
+            if let Some(field) = self.field {
+                let dot = if description.group.is_empty() { "" } else { "." };
+                status["message"] = json!(format!(
+                    "{}{dot}{} {name:?} is invalid: {field}: {}",
+                    description.kind, description.group, self.message
+                ));
+                // kubectl prints the causes, and the kind as it stands here.
+                status["details"]["kind"] = json!(description.kind);
+                status["details"]["causes"] =
+                    json!([{"reason": "FieldValueInvalid", "message": self.message, "field": field}]);
+            }
         }
         status
     }
@@ -149,7 +160,7 @@ mod tests {
         let message = |failure: Failure| failure.status()["message"].as_str().unwrap_or_default().to_owned();
         assert_eq!(message(Failure::not_found(Kind::Deployment, "x")), "deployments.apps \"x\" not found");
         assert_eq!(message(Failure::not_found(Kind::Pod, "x")), "pods \"x\" not found");
-        let invalid = Failure::invalid(Kind::Deployment, "x", "spec.replicas: Invalid value: -1");
+        let invalid = Failure::invalid(Kind::Deployment, "x", "spec.replicas", "Invalid value: -1");
         assert_eq!(message(invalid), "Deployment.apps \"x\" is invalid: spec.replicas: Invalid value: -1");
     }
 }

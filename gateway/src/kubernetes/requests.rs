@@ -119,6 +119,9 @@ async fn one(shared: &Shared, target: &Target, name: &str, asked: &Asked) -> Res
             let pod = pods::delete(shared, name, &options, &asked.query)?;
             Ok(Json(&*pod).into_response())
         }
+        (_, None, &Method::PATCH) if body::is_apply(&asked.headers) => {
+            Err(Failure::not_served(kind, Some(name), "apply objects"))
+        }
         (_, subresource, method) => {
             shared.kubernetes.get(kind, name)?;
             Err(refusal(kind, name, subresource, method))
@@ -164,10 +167,12 @@ pub(super) fn is_dry_run(query: &str) -> Result<bool, Failure> {
 fn refusal(kind: Kind, name: &str, subresource: Option<&str>, method: &Method) -> Failure {
     let what = match (subresource, method) {
         (Some("exec" | "attach"), _) => "run commands in replicas",
-        (Some("portforward" | "proxy"), _) => "forward ports; a replica listens on loopback",
+        (Some("portforward" | "proxy"), _) => {
+            "forward ports (a replica listens on loopback, at the port that kubectl describe shows)"
+        }
         (Some(_), _) => return Failure::unknown(),
         (None, &Method::PUT | &Method::PATCH) => "change objects",
-        (None, &Method::DELETE) => "delete this",
+        (None, &Method::DELETE) => "delete anything but pods",
         _ => return Failure::no_method(),
     };
     Failure::not_served(kind, Some(name), what)

@@ -72,9 +72,9 @@ fn wanted(name: &str, value: &Value) -> Result<u64, Failure> {
     let wanted = value.as_u64().filter(|replicas| *replicas <= REPLICA_LIMIT);
     wanted.ok_or_else(|| {
         let why = format!(
-            "spec.replicas: Invalid value: {value}: must be a whole number from 0 to {REPLICA_LIMIT}, the most that \
+            "Invalid value: {value}: must be a whole number from 0 to {REPLICA_LIMIT}, the most that \
              the local gateway starts"
         );
-        Failure::invalid(Kind::Deployment, name, &why)
+        Failure::invalid(Kind::Deployment, name, "spec.replicas", &why)
     })
 }
