@@ -8,6 +8,7 @@ mod data_from_the_store;
 mod deaths;
 mod deliveries;
 mod endings;
+mod kubernetes;
 mod refusals;
 mod reproducible;
 mod size;
