@@ -138,7 +138,11 @@ impl Platform {
     pub fn kubectl(&self, args: &[&str]) -> Finished {
         let mut command = Command::new("kubectl");
         // What it remembers of servers must not outlive this one.
-        command.env("KUBECONFIG", &self.kubeconfig).arg("--cache-dir").arg(self.place.path("kubectl")).args(args);
+        command
+            .env("KUBECONFIG", &self.kubeconfig)
+            .arg("--cache-dir")
+            .arg(self.place.path("kubectl"))
+            .args(args);
         Finished::new(&command.output().expect("kubectl is needed"))
     }
 

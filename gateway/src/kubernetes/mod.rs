@@ -3,7 +3,7 @@
 //!
 //! A function is a deployment, the replicas of one of its versions are a replica set, and a replica is a pod, all in
 //! the namespace `openfaas-fn`. Everything is made of what the supervisor knows; nothing is stored, and nothing can
-//! be created here: that is what OpenFaaS's API is for.
+//! be created here: that is what OpenFaaS's API is for. Tests in `tests/kubernetes*.rs` send what kubectl sends.
 //!
 //! # Layout
 //! - `kind`, `discovery`: what there is to ask for

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::body;
 use super::failure::Failure;
 use super::kind::Kind;
+use super::selector;
 use crate::Shared;
 
 /// The `Scale` object of the deployment `name`.
@@ -17,15 +18,12 @@ pub(super) fn read(shared: &Shared, name: &str) -> Result<Value, Failure> {
     for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
         metadata.insert(field.to_owned(), head[field].clone());
     }
-    let labels = deployment["spec"]["selector"]["matchLabels"].as_object().into_iter().flatten();
-    let selector: Vec<_> =
-        labels.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default())).collect();
     Ok(json!({
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": metadata,
         "spec": {"replicas": deployment["spec"]["replicas"]},
-        "status": {"replicas": deployment["status"]["replicas"], "selector": selector.join(",")},
+        "status": {"replicas": deployment["status"]["replicas"], "selector": selector::of_owner(&deployment)},
     }))
 }
 

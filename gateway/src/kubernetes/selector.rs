@@ -41,6 +41,13 @@ impl Selector {
     }
 }
 
+/// The selector by which a deployment or replica set finds its pods, as it is shown and sent.
+pub(super) fn of_owner(object: &Value) -> String {
+    let labels = object["spec"]["selector"]["matchLabels"].as_object().into_iter().flatten();
+    let terms: Vec<_> = labels.map(|(name, value)| format!("{name}={}", text(value))).collect();
+    terms.join(",")
+}
+
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

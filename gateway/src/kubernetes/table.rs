@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use super::kind::Kind;
+use super::selector;
 
 /// A column; wide ones are shown by `-o wide` only.
 struct Column {
@@ -30,7 +31,7 @@ const NAME: Column = column("Name", |object, _| object["metadata"]["name"].clone
 const AGE: Column = column("Age", |object, now| age(&object["metadata"]["creationTimestamp"], now));
 const CONTAINERS: Column = wide("Containers", |object, _| of_containers(object, "name"));
 const IMAGES: Column = wide("Images", |object, _| of_containers(object, "image"));
-const SELECTOR: Column = wide("Selector", |object, _| selector(object));
+const SELECTOR: Column = wide("Selector", |object, _| json!(selector::of_owner(object)));
 const NONE: fn(&Value, SystemTime) -> Value = |_, _| json!("<none>");
 
 fn columns(kind: Kind) -> &'static [Column] {
@@ -188,13 +189,6 @@ fn pod_status(pod: &Value) -> Value {
 
 fn of_containers(object: &Value, field: &str) -> Value {
     object["spec"]["template"]["spec"]["containers"][0][field].clone()
-}
-
-fn selector(object: &Value) -> Value {
-    let labels = object["spec"]["selector"]["matchLabels"].as_object().into_iter().flatten();
-    let terms: Vec<_> =
-        labels.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default())).collect();
-    json!(terms.join(","))
 }
 
 fn age(since: &Value, now: SystemTime) -> Value {

@@ -42,6 +42,10 @@ fn replicas_that_were_scaled_take_a_worker_each() {
     let run = platform.set_up(&settings(1));
     platform.await_end(&run);
     assert_eq!(pods_of(&platform.report(&run)).len(), 3);
+    let kubeconfig = platform.kubeconfig.clone();
+    assert!(std::fs::read_to_string(&kubeconfig).unwrap().contains(&platform.gateway_url));
+    platform.down();
+    assert!(!kubeconfig.exists(), "it would lead to whatever listens there next");
 }
 
 #[test]
@@ -98,4 +102,5 @@ fn an_unchanged_kubectl_scales_shows_and_deletes() {
     }
 }
 
-const POD: &str = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: i}]}}";
+const POD: &str =
+    "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: i}]}}";

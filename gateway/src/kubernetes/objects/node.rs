@@ -28,13 +28,10 @@ pub(super) fn namespace(site: &Site) -> Value {
 
 /// The node `name`.
 pub(super) fn node(site: &Site, name: &str) -> Value {
-    let system = rustix::system::uname();
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let memory = rustix::system::sysinfo();
-    let bytes = u64::from(memory.mem_unit).saturating_mul(memory.totalram);
     let resources = json!({
         "cpu": processors.to_string(),
-        "memory": format!("{}Ki", bytes / 1024),
+        "memory": format!("{}Ki", memory_kibibytes()),
         "pods": REPLICA_LIMIT.to_string(),
     });
     let started = time(site.started);
@@ -63,19 +60,24 @@ pub(super) fn node(site: &Site, name: &str) -> Value {
                 "lastHeartbeatTime": started,
                 "lastTransitionTime": started,
             }],
-            "nodeInfo": {
-                "architecture": architecture(),
-                "operatingSystem": std::env::consts::OS,
-                "osImage": os_name(),
-                "kernelVersion": system.release().to_string_lossy(),
-                "kubeletVersion": SERVER_VERSION,
-                "kubeProxyVersion": "",
-                "containerRuntimeVersion": concat!("process://", env!("CARGO_PKG_VERSION")),
-                "machineID": "",
-                "systemUUID": "",
-                "bootID": "",
-            },
+            "nodeInfo": system(),
         },
+    })
+}
+
+fn system() -> Value {
+    let system = rustix::system::uname();
+    json!({
+        "architecture": architecture(),
+        "operatingSystem": std::env::consts::OS,
+        "osImage": os_name(),
+        "kernelVersion": system.release().to_string_lossy(),
+        "kubeletVersion": SERVER_VERSION,
+        "kubeProxyVersion": "",
+        "containerRuntimeVersion": concat!("process://", env!("CARGO_PKG_VERSION")),
+        "machineID": "",
+        "systemUUID": "",
+        "bootID": "",
     })
 }
 
@@ -86,6 +88,13 @@ fn architecture() -> &'static str {
         "aarch64" => "arm64",
         other => other,
     }
+}
+
+/// Zero where the system does not say.
+fn memory_kibibytes() -> u64 {
+    let all = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = all.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    total.and_then(|text| text.trim().trim_end_matches(" kB").parse().ok()).unwrap_or_default()
 }
 
 fn os_name() -> String {
