@@ -67,7 +67,7 @@ async fn a_deleted_pod_drains_and_is_replaced() {
     json_of(platform.request(Method::DELETE, &path).json(&wrong), 409).await;
     let tried = json!({"dryRun": ["All"], "propagationPolicy": "Background"});
     json_of(platform.request(Method::DELETE, &path).json(&tried), 200).await;
-    assert_eq!(pods(&platform).await, [pod.clone()]);
+    assert_eq!(pods(&platform).await, std::slice::from_ref(&pod));
     let deleted =
         json_of(platform.request(Method::DELETE, &path).json(&json!({"kind": "DeleteOptions"})), 200).await;
     assert!(deleted["metadata"]["deletionTimestamp"].is_string());
