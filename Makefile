@@ -12,12 +12,15 @@ TARGET ?=
 # Further flags of `downpour train`, for example: ARGS='--epochs 15 --learning-rate 0.2'
 ARGS ?=
 
+# Which images `make images` builds; all without it.
+IMAGES ?=
+
 TRAIN_PACKAGES := -p downpour -p emnist-setup -p emnist-train -p emnist-single
 TRAIN_FLAGS := $(if $(DATA),--dataset '$(DATA)') $(if $(DATA_DIR),--data-dir '$(DATA_DIR)') \
                $(if $(WORKERS),--workers '$(WORKERS)') $(if $(TARGET),--target-accuracy '$(TARGET)') $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-kubectl lint fmt build template template-dist deps
+.PHONY: help train test test-kubectl lint fmt build template template-dist images deps
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +55,9 @@ template-dist: ## Write a template for other repositories into dist/
 	@rm -rf dist/template/rust-sgd
 	@scripts/template.sh dist dist
 	@echo "dist/template/rust-sgd: commit template/ to a Git repository for faas-cli template pull URL"
+
+images: ## Build the images with docker or podman, and try each
+	scripts/images.sh $(IMAGES)
 
 deps: ## Install what is missing on Debian and Ubuntu, or say what to install
 	@scripts/install-deps.sh compiler redis fashion-mnist

@@ -3,11 +3,14 @@
 #   scripts/template.sh manifest     prints template/rust-sgd/Cargo.toml, derived from Cargo.toml
 #   scripts/template.sh dist FOLDER  writes FOLDER/template/rust-sgd for other repositories: every new
 #                                    function gets the crates and the lock file with it
+#   scripts/template.sh context HANDLER FOLDER
+#                                    writes the build context of a function in this repository, as
+#                                    `faas-cli build --shrinkwrap` does
 set -eu
 cd "$(dirname "$0")/.."
 
-# What stack.yml copies beside the handler.
-crates="functions/kit local-redis openfaas platform sgd-lib watchdog"
+# What stack.yml's configuration.copy puts beside the handler.
+crates=$(sed -n '/^  copy:$/,/^$/s/^    - //p' stack.yml)
 
 manifest() {
     cat <<'END'
@@ -52,11 +55,26 @@ dist() {
     (cd "$out" && cargo metadata --format-version 1 --filter-platform "$host" >/dev/null)
 }
 
-case "${1-} ${2-}" in
-    "manifest ") manifest ;;
-    "dist "?*) dist "$2" ;;
+# The template, the handler over its handler folder, then the crates beside the handler.
+context() {
+    if [ ! -f "$1/Cargo.toml" ]; then
+        echo "error: $1 has no Cargo.toml; wanted is a function's folder" >&2
+        exit 1
+    fi
+    mkdir -p "$2"
+    # Links are followed: the lock file is one.
+    cp -RL template/rust-sgd/. "$2"
+    cp -RL "$1/." "$2/function"
+    # shellcheck disable=SC2086 # one word per crate
+    tar -cf - $crates | tar -xf - -C "$2/function"
+}
+
+case "${1-} ${2-} ${3-}" in
+    "manifest  ") manifest ;;
+    "dist "?*" ") dist "$2" ;;
+    "context "?*" "?*) context "$2" "$3" ;;
     *)
-        echo "usage: $0 manifest | dist FOLDER" >&2
+        echo "usage: $0 manifest | dist FOLDER | context HANDLER FOLDER" >&2
         exit 2
         ;;
 esac

@@ -58,7 +58,8 @@ fn the_manifest_of_contexts_follows_the_workspace() {
 #[test]
 fn a_context_builds_by_itself_and_serves() {
     let place = TempDir::new().unwrap();
-    let context = Context::of_stack(&root(), "emnist-train", place.path());
+    let context = Context { folder: place.path().join("emnist-train") };
+    script(&["context", "functions/emnist-train", context.folder.to_str().unwrap()]);
     context.compare_with_faas_cli(&root());
     let binaries = cargo(&context.function(), &["build"]);
     let wanted = locked(&root().join("Cargo.lock"));
@@ -79,7 +80,7 @@ fn a_new_function_of_another_repository_builds_tests_and_serves() {
     // What `faas-cli new` does.
     let function = place.path().join("my-fn");
     context::copy(&place.path().join("template/rust-sgd/function"), &function);
-    let context = Context::new(place.path(), &function, &[], &place.path().join("build/my-fn"));
+    let context = Context::new(place.path(), &function, &place.path().join("build/my-fn"));
     let binaries = cargo(&context.function(), &["build", "--locked"]);
     cargo(&context.function(), &["test", "--locked"]);
     let served = Served::start(&binaries.join("function"), &[]);

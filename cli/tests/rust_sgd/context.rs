@@ -6,7 +6,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use openfaas::stack::Stack;
 use tempfile::TempDir;
 
 /// What `docker build` would get.
@@ -15,17 +14,8 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// The context of a function of the repository's `stack.yml`.
-    pub(crate) fn of_stack(root: &Path, function: &str, place: &Path) -> Self {
-        let stack = Stack::load(&root.join("stack.yml"), |_| None).unwrap();
-        let function = stack.functions.iter().find(|other| other.name == function).unwrap();
-        assert_eq!(function.lang, "rust-sgd");
-        let extras = copied(&fs::read_to_string(root.join("stack.yml")).unwrap());
-        Self::new(root, &root.join(&function.handler), &extras, &place.join(&function.name))
-    }
-
-    /// The template, the handler over its handler folder, then the extra paths beside the handler.
-    pub(crate) fn new(root: &Path, handler: &Path, extras: &[String], folder: &Path) -> Self {
+    /// The template, and the handler over its handler folder.
+    pub(crate) fn new(root: &Path, handler: &Path, folder: &Path) -> Self {
         let context = Self { folder: folder.to_owned() };
         copy(&root.join("template/rust-sgd"), folder);
         for entry in fs::read_dir(handler).unwrap() {
@@ -33,9 +23,6 @@ impl Context {
             if name != "build" && name != "template" {
                 copy(&handler.join(&name), &context.function().join(&name));
             }
-        }
-        for extra in extras {
-            copy(&root.join(extra), &context.function().join(extra));
         }
         context
     }
@@ -71,15 +58,6 @@ impl Context {
             assert!(ours[path] == *content, "{}", path.display());
         }
     }
-}
-
-/// The paths under `configuration.copy` of a stack file.
-fn copied(stack: &str) -> Vec<String> {
-    let lines = stack.lines().skip_while(|line| *line != "  copy:").skip(1);
-    let paths = lines.map_while(|line| line.trim_start().strip_prefix("- "));
-    let paths: Vec<_> = paths.map(str::to_owned).collect();
-    assert!(!paths.is_empty());
-    paths
 }
 
 /// Copies a file or a folder; links are followed.
