@@ -20,7 +20,7 @@ TRAIN_FLAGS := $(if $(DATA),--dataset '$(DATA)') $(if $(DATA_DIR),--data-dir '$(
                $(if $(WORKERS),--workers '$(WORKERS)') $(if $(TARGET),--target-accuracy '$(TARGET)') $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint fmt build template template-dist images grid-files deps
+.PHONY: help train test test-kubectl lint fmt build template template-dist images grid-files deps
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ train: ## Set everything up and train a network through functions and Redis
 
 test: deps ## Run every test
 	$(CARGO) test --release --locked --workspace
+
+test-kubectl: build ## Run the real kubectl, which must be on the PATH, against the local gateway
+	$(CARGO) test --release --locked --workspace --test scenarios kubectl -- --ignored
 
 lint: ## Check format and lints; warnings are errors
 	$(CARGO) fmt --all --check

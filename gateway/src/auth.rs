@@ -5,7 +5,7 @@ use std::path::Path;
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, StatusCode, uri::Authority};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, uri::Authority};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -30,10 +30,9 @@ impl Credentials {
         })
     }
 
-    /// Whether the `Authorization` header holds exactly these, in a time that does not depend on where they differ.
-    fn admit(&self, headers: &HeaderMap) -> bool {
-        let decoded = headers
-            .get(AUTHORIZATION)
+    /// Whether the header `Authorization` holds exactly these, in a time that does not depend on where they differ.
+    fn admit(&self, header: Option<&HeaderValue>) -> bool {
+        let decoded = header
             .and_then(|value| value.to_str().ok())
             .and_then(|text| text.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
@@ -55,20 +54,40 @@ fn read_one(path: &Path) -> Result<String, GatewayError> {
     Ok(trimmed.to_owned())
 }
 
+/// Why a request is not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rejection {
+    /// It does not bring the credentials.
+    Credentials,
+    /// A web page sent it to a gateway that is open.
+    WebPage,
+}
+
+/// Whether a request is admitted that may have its credentials in any of the headers `names`.
+pub(crate) fn admit(shared: &Shared, headers: &HeaderMap, names: &[HeaderName]) -> Result<(), Rejection> {
+    match &shared.credentials {
+        Some(credentials) if !names.iter().any(|name| credentials.admit(headers.get(name))) => {
+            Err(Rejection::Credentials)
+        }
+        None if from_a_web_page(headers) => Err(Rejection::WebPage),
+        _ => Ok(()),
+    }
+}
+
 /// Guards every route under `/system`.
 pub(crate) async fn guard(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    match &shared.credentials {
-        Some(credentials) if !credentials.admit(request.headers()) => (
+    match admit(&shared, request.headers(), &[AUTHORIZATION]) {
+        Ok(()) => next.run(request).await,
+        Err(Rejection::Credentials) => (
             StatusCode::UNAUTHORIZED,
             [(WWW_AUTHENTICATE, "Basic realm=\"Restricted\"")],
             "invalid credentials\n",
         )
             .into_response(),
-        None if from_a_web_page(request.headers()) => {
+        Err(Rejection::WebPage) => {
             (StatusCode::FORBIDDEN, "web pages may not use /system without basic authentication\n")
                 .into_response()
         }
-        _ => next.run(request).await,
     }
 }
 
@@ -85,25 +104,23 @@ fn from_a_web_page(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
-    fn headers(name: axum::http::HeaderName, value: &str) -> HeaderMap {
+    fn headers(name: HeaderName, value: &str) -> HeaderMap {
         HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
     }
 
     #[test]
     fn only_the_exact_credentials_are_admitted() {
         let credentials = Credentials { user: "admin".into(), password: "a:b".into() };
-        let admit = |value: &str| credentials.admit(&headers(AUTHORIZATION, value));
+        let admit = |value: &str| credentials.admit(Some(&HeaderValue::from_str(value).unwrap()));
         let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
         assert!(admit(&basic("admin:a:b")));
         for wrong in ["admin:a", "admin:a:bb", "admi:a:b", "admin", "", ":"] {
             assert!(!admit(&basic(wrong)), "{wrong}");
         }
         assert!(!admit("Bearer ") && !admit("Basic ???") && !admit("Basic"));
-        assert!(!credentials.admit(&HeaderMap::new()));
+        assert!(!credentials.admit(None));
     }
 
     #[test]

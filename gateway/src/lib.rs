@@ -8,6 +8,7 @@
 //! # Layout
 //! - `routes`: the REST API, one file a resource
 //! - `specification`: what a deployment asks for, checked
+//! - `kubernetes`: as much of Kubernetes' API as kubectl needs to look, to scale and to delete pods
 //! - `supervisor`: functions and their replicas
 //! - `proxy`, `upgrade`, `upstream`: calls of functions
 //! - `queue`: asynchronous calls, kept on disk until they are done
@@ -21,7 +22,9 @@ mod config;
 mod digest;
 mod draining;
 mod error;
+mod following;
 mod images;
+mod kubernetes;
 mod lines;
 mod logs;
 mod metrics;
@@ -45,6 +48,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 pub use crate::config::{Config, QueueConfig};
 pub use crate::error::{GatewayError, StorageError};
@@ -75,6 +79,7 @@ pub(crate) struct SharedState {
     pub(crate) queue: Queue,
     /// `None` without a payload secret.
     pub(crate) builder: Option<Arc<Builder>>,
+    pub(crate) kubernetes: Arc<kubernetes::Store>,
     pub(crate) metrics: Metrics,
     pub(crate) ready: AtomicBool,
     /// What answers requests. Long answers, such as logs that are followed, end when it drains.
@@ -105,7 +110,8 @@ impl Gateway {
         let lock = lock(&config.state_dir)?;
         let (listener, address) = listen(config.listen)?;
         let context = Arc::new(context(&config, address)?);
-        let supervisor = Supervisor::open(context.clone(), &config.state_dir, config.queue.concurrency)?;
+        let supervisor =
+            Arc::new(Supervisor::open(context.clone(), &config.state_dir, config.queue.concurrency)?);
         let queue = Queue::open(&config.state_dir, config.queue.clone())?;
         let builder = config
             .payload_secret
@@ -113,8 +119,9 @@ impl Gateway {
             .map(|secret| Builder::open(context.clone(), &config.state_dir, secret));
         let shared = Arc::new(SharedState {
             credentials,
+            kubernetes: Arc::new(kubernetes::Store::new(supervisor.clone(), context.clone(), address)),
             context,
-            supervisor: Arc::new(supervisor),
+            supervisor,
             queue,
             builder: builder.transpose()?.map(Arc::new),
             metrics: Metrics::new(),
@@ -203,6 +210,7 @@ fn context(config: &Config, gateway: SocketAddr) -> Result<Context, GatewayError
         client: upstream::client(),
         groups: Groups::default(),
         tasks: Tasks::default(),
+        changes: watch::Sender::new(()),
     })
 }
 

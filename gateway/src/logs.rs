@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use openfaas::types::{DEFAULT_NAMESPACE, LogMessage};
 use tokio::io::AsyncRead;
@@ -197,6 +197,20 @@ pub(crate) fn as_line(message: &LogMessage) -> Vec<u8> {
     line
 }
 
+/// RFC 3339 with any offset from UTC.
+pub(crate) fn parse_time(text: &str) -> Option<SystemTime> {
+    let split = text.len().checked_sub(6).filter(|at| text.is_char_boundary(*at));
+    let (time, offset) = split.map_or((text, ""), |at| text.split_at(at));
+    let sign = match offset.as_bytes() {
+        [sign @ (b'+' | b'-'), _, _, b':', _, _] => *sign,
+        _ => return humantime::parse_rfc3339(text).ok(),
+    };
+    let number = |range| offset.get(range).and_then(|digits: &str| digits.parse::<u64>().ok());
+    let offset = Duration::from_secs(60 * (60 * number(1..3)? + number(4..6)?));
+    let local = humantime::parse_rfc3339(&format!("{time}Z")).ok()?;
+    if sign == b'+' { local.checked_sub(offset) } else { local.checked_add(offset) }
+}
+
 /// A panic under one of these locks leaves nothing half-done, so a poisoned one is as good as any.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -228,6 +242,17 @@ mod tests {
             ..Selection::default()
         };
         assert!(texts(&log, &later).is_empty());
+    }
+
+    #[test]
+    fn times_have_offsets() {
+        let utc = parse_time("2030-01-31T10:00:00Z").unwrap();
+        assert_eq!(parse_time("2030-01-31T12:30:00+02:30").unwrap(), utc);
+        assert_eq!(parse_time("2030-01-31T09:00:00.000-01:00").unwrap(), utc);
+        for wrong in ["", "yesterday", "2030-01-31T10:00:00", "2030-01-31T10:00:00+xx:00", "ää:00", "+01:00"]
+        {
+            assert!(parse_time(wrong).is_none(), "{wrong}");
+        }
     }
 
     #[tokio::test]

@@ -1,12 +1,15 @@
 //! `downpour up`, calls through its gateway, runs in its Redis.
 
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use openfaas::client::Client;
 use openfaas::stack::Stack;
 use openfaas::types::Secret;
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value;
 use sgd_lib::downpour::{Event, Run, RunStatus};
 use sgd_lib::store::RedisStore;
@@ -23,6 +26,10 @@ pub struct Platform {
     up: Background,
     /// The address of Redis.
     pub store_url: String,
+    /// The address of the gateway.
+    pub gateway_url: String,
+    /// The file with which kubectl finds the gateway.
+    pub kubeconfig: PathBuf,
     gateway: Client,
     runtime: Runtime,
     /// Where it runs. Dropped last: everything above uses its folder.
@@ -65,15 +72,18 @@ impl Platform {
 
     fn up(place: Place, stack: &str, flags: &[&str]) -> Self {
         place.write("stack.yml", stack.as_bytes());
-        let mut up = place.background(&[&["up", "--port", "0", "--json"], flags].concat());
+        let always = ["up", "--port", "0", "--json", "--kubeconfig", "kubeconfig"];
+        let mut up = place.background(&[&always, flags].concat());
         let ready = eventually("the platform is ready", || {
             assert!(!up.has_ended(), "downpour up ended: {}", up.messages());
             up.lines().into_iter().next()
         });
         let text = |key: &str| ready[key].as_str().expect(key).to_owned();
-        let gateway = Client::new(&text("gateway"), None).expect("the gateway's address");
+        let gateway_url = text("gateway");
+        let gateway = Client::new(&gateway_url, None).expect("the gateway's address");
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        Self { up, store_url: text("store_url"), gateway, runtime, place }
+        let (store_url, kubeconfig) = (text("store_url"), text("kubeconfig").into());
+        Self { up, store_url, gateway_url, kubeconfig, gateway, runtime, place }
     }
 
     /// The gateway's address.
@@ -145,6 +155,34 @@ impl Platform {
         self.runtime.block_on(self.gateway.scale(function, replicas)).expect("scale");
     }
 
+    /// Sends a request as kubectl would, which must be answered with 200; the answer.
+    pub fn kubernetes(&self, method: Method, path: &str, content_type: &str, body: &Value) -> Value {
+        let request = reqwest::Client::new()
+            .request(method, format!("{}{path}", self.gateway_url))
+            .header(CONTENT_TYPE, content_type)
+            .body(body.to_string());
+        self.runtime.block_on(async {
+            let response = request.send().await.expect("an answer");
+            let (status, text) = (response.status().as_u16(), response.text().await.expect("a body"));
+            Answer { status, text }.json(200)
+        })
+    }
+
+    /// Runs the real kubectl to its end.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn kubectl(&self, args: &[&str]) -> Finished {
+        let mut command = Command::new("kubectl");
+        // What it remembers of servers must not outlive this one.
+        command
+            .env("KUBECONFIG", &self.kubeconfig)
+            .arg("--cache-dir")
+            .arg(self.place.path("kubectl"))
+            .args(args);
+        Finished::new(&command.output().expect("kubectl is needed"))
+    }
+
     /// Waits for an event of a run that `pick` wants.
     pub fn await_event<T>(&self, run: &Run, what: &str, mut pick: impl FnMut(&Event) -> Option<T>) -> T {
         let mut cursor = "0".to_owned();
@@ -159,16 +197,20 @@ impl Platform {
 
     /// Waits until `worker` is well on its way; returns the replica that it is in.
     pub fn await_progress(&self, run: &Run, worker: u32) -> Process {
+        self.replica(&self.await_progress_pod(run, worker))
+    }
+
+    /// Waits until `worker` is well on its way; returns the name of the replica that it is in.
+    pub fn await_progress_pod(&self, run: &Run, worker: u32) -> String {
         let mut place = None;
-        let pod = self.await_event(run, "a worker is on its way", |event| match event {
+        self.await_event(run, "a worker is on its way", |event| match event {
             Event::Started { worker: started, pod, .. } if *started == worker => {
                 place = Some(pod.clone());
                 None
             }
             Event::Progress { worker: moved, .. } if *moved == worker => place.clone(),
             _ => None,
-        });
-        self.replica(&pod)
+        })
     }
 
     /// Waits until a run is over.

@@ -189,12 +189,8 @@ impl Place {
             let running = Running { pid: std::process::id(), gateway: settings.gateway.clone(), store_url };
             return Ok(Self::Found { running, _in_use: None });
         }
-        let options = Options {
-            listen: ([127, 0, 0, 1], 0).into(),
-            basic_auth,
-            payload_secret: None,
-            store_url: given("store_url").then_some(store_url),
-        };
+        let store_url = given("store_url").then_some(store_url);
+        let options = Options { basic_auth, store_url, ..Options::own() };
         loop {
             if let Some((in_use, running)) = running::join(state.path())? {
                 return Ok(Self::Found { running, _in_use: Some(in_use) });

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 
 use crate::args::Global;
 use crate::exit_code::BadArguments;
+use crate::local::kubeconfig::Place;
 use crate::local::payload_secret;
 use crate::local::platform::{Options, Platform};
 use crate::local::running::Running;
@@ -45,6 +46,9 @@ pub(crate) struct Args {
     /// Deploy nothing, as for faas-cli up
     #[arg(long, conflicts_with = "file")]
     no_deploy: bool,
+    /// Write a kubeconfig, with which kubectl sees and scales the functions; it is removed at the end
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
@@ -56,7 +60,12 @@ Examples:
 
   downpour up --no-deploy --payload-secret payload-secret &
   export OPENFAAS_REMOTE_BUILDER=http://127.0.0.1:8080 OPENFAAS_PAYLOAD_SECRET=$PWD/payload-secret
-  faas-cli up -f stack.yml";
+  faas-cli up -f stack.yml
+
+  downpour up --kubeconfig kubeconfig &
+  export KUBECONFIG=$PWD/kubeconfig
+  kubectl scale deployment emnist-train --replicas=3
+  kubectl get pods -o wide";
 
 /// What `--json` prints once all is there.
 #[derive(Serialize)]
@@ -66,6 +75,7 @@ struct Ready<'a> {
     running: &'a Running,
     #[serde(skip_serializing_if = "Option::is_none")]
     payload_secret: Option<&'a Path>,
+    kubeconfig: Option<&'a Path>,
     functions: Vec<String>,
 }
 
@@ -81,6 +91,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
         basic_auth: args.basic_auth,
         payload_secret: payload_secret.clone(),
         store_url: args.redis,
+        kubeconfig: args.kubeconfig.as_deref().map(Place::choose).transpose()?,
     };
     Runtime::new()?.block_on(async {
         let mut signals = EndSignals::listen()?;
@@ -90,7 +101,8 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
         };
         let functions = stack.deployments().into_iter().map(|function| function.service).collect();
         let (running, payload_secret) = (platform.running(), payload_secret.as_deref());
-        announce(global, &Ready { event: "ready", running, payload_secret, functions })?;
+        let kubeconfig = platform.kubeconfig();
+        announce(global, &Ready { event: "ready", running, payload_secret, kubeconfig, functions })?;
         signals.next().await;
         // Whoever asks twice does not want to wait.
         tokio::select! {
@@ -108,11 +120,13 @@ fn announce(global: &Global, ready: &Ready<'_>) -> Result<()> {
         let (url, secret) = (&ready.running.gateway, secret.display());
         format!("builds     OPENFAAS_REMOTE_BUILDER={url} OPENFAAS_PAYLOAD_SECRET={secret}\n")
     };
+    let kubeconfig = ready.kubeconfig.map(|path| format!("kubeconfig {}\n", path.display()));
     output::line(&format!(
-        "gateway    {}\nredis      {}\n{}functions  {}\nCtrl-C or downpour down ends it",
+        "gateway    {}\nredis      {}\n{}{}functions  {}\nCtrl-C or downpour down ends it",
         ready.running.gateway,
         ready.running.store_url,
         ready.payload_secret.map(builder).unwrap_or_default(),
+        kubeconfig.unwrap_or_default(),
         ready.functions.join(" ")
     ))
 }

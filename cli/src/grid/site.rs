@@ -59,8 +59,7 @@ impl Site {
     }
 
     async fn start(state_dir: Option<&Path>, store_url: Option<String>) -> Result<Self> {
-        let options =
-            Options { listen: ([127, 0, 0, 1], 0).into(), basic_auth: None, store_url, payload_secret: None };
+        let options = Options { store_url, ..Options::own() };
         let state = StateDir::locate(state_dir)?;
         let platform = Platform::start(&state.beside("grid"), &Stack::default(), options).await?;
         let gateway = Client::new(&platform.running().gateway, None)?;

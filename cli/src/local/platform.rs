@@ -1,7 +1,7 @@
 //! Brings the local platform up and down.
 
 use std::env;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
@@ -9,9 +9,10 @@ use gateway::Gateway;
 use local_redis::LocalRedis;
 use openfaas::stack::Stack;
 
+use super::kubeconfig::{Kubeconfig, Place};
 use super::redis;
 use super::running::{Claim, Running};
-use crate::remote::gateway::client;
+use crate::remote::gateway::{client, credentials};
 use crate::state_dir::StateDir;
 
 /// What to bring up.
@@ -25,11 +26,27 @@ pub(crate) struct Options {
     pub(crate) payload_secret: Option<PathBuf>,
     /// The Redis to use instead of a private one.
     pub(crate) store_url: Option<String>,
+    /// Where to write the file that lets kubectl find the gateway.
+    pub(crate) kubeconfig: Option<Place>,
+}
+
+impl Options {
+    /// On a free port of this machine, with its own Redis, for this command alone.
+    pub(crate) fn own() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            basic_auth: None,
+            payload_secret: None,
+            store_url: None,
+            kubeconfig: None,
+        }
+    }
 }
 
 /// A running platform; dropping it kills what it started, [`Platform::stop`] lets it finish.
 pub(crate) struct Platform {
     // In the order in which they have to go.
+    kubeconfig: Option<Kubeconfig>,
     gateway: Gateway,
     redis: Option<LocalRedis>,
     running: Running,
@@ -53,7 +70,7 @@ impl Platform {
             (Some(redis), _) => redis.url().to_owned(),
             (None, given) => given.clone().unwrap_or_default(),
         };
-        let basic_auth = options.basic_auth.clone();
+        let (basic_auth, place) = (options.basic_auth.clone(), options.kubeconfig.clone());
         state.create(&state.prepared())?;
         let gateway = Gateway::start(gateway_config(state, options, &store_url)?)?;
         let running =
@@ -63,9 +80,12 @@ impl Platform {
             let name = function.service.clone();
             client.deploy(&function).await.with_context(|| format!("can't deploy {name}"))?;
         }
+        let credentials = basic_auth.as_deref().map(credentials).transpose()?;
+        let kubeconfig =
+            place.map(|place| place.write(gateway.address(), credentials.as_ref())).transpose()?;
         gateway.set_ready();
         claim.announce(&running)?;
-        Ok(Self { gateway, redis, running, _claim: claim })
+        Ok(Self { kubeconfig, gateway, redis, running, _claim: claim })
     }
 
     /// Where everything is.
@@ -73,11 +93,17 @@ impl Platform {
         &self.running
     }
 
+    /// The file that lets kubectl find the gateway, where one was wanted.
+    pub(crate) fn kubeconfig(&self) -> Option<&Path> {
+        self.kubeconfig.as_ref().map(Kubeconfig::path)
+    }
+
     /// Lets functions finish what they are doing, then stops Redis.
     ///
     /// # Errors
     /// Redis can't be waited for.
     pub(crate) async fn stop(self) -> Result<()> {
+        drop(self.kubeconfig);
         self.gateway.shutdown().await;
         match self.redis {
             Some(redis) => redis::stop(redis).await,

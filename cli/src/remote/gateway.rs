@@ -54,7 +54,10 @@ pub(crate) fn client(gateway: &str, basic_auth: Option<&Path>) -> Result<Client>
 }
 
 /// Reads the two files that `--basic-auth` names the folder of, as a pod has them mounted.
-fn credentials(dir: &Path) -> Result<Credentials> {
+///
+/// # Errors
+/// A file can't be read.
+pub(crate) fn credentials(dir: &Path) -> Result<Credentials> {
     let read = |name: &str| {
         let path = dir.join(name);
         let text =

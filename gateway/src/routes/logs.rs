@@ -1,23 +1,18 @@
 //! `/system/logs`: lines of newline-delimited JSON, those so far and, if asked for, those to come.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http_body_util::channel::{Channel, Sender};
-use openfaas::types::LogMessage;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
+use http_body_util::channel::Channel;
 
 use super::{blocking, function_name};
 use crate::Shared;
 use crate::error::{Refusal, StorageError};
-use crate::logs::{Selection, as_line};
+use crate::following::follow;
+use crate::logs::{Selection, as_line, parse_time};
 use crate::supervisor::check_namespace;
 
 /// What the query asks for.
@@ -39,7 +34,7 @@ impl LogQuery {
                 "name" => query.name = text,
                 "namespace" => query.namespace = text,
                 "instance" => query.selection.instance = Some(text),
-                "since" => query.selection.since = Some(parse_time(&text)?),
+                "since" => query.selection.since = Some(since(&text)?),
                 "tail" => query.selection.tail = parse_tail(&text)?,
                 "follow" => {
                     query.follow = matches!(text.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True");
@@ -91,7 +86,7 @@ pub(super) async fn logs(
         }
         if query.follow {
             tokio::select! {
-                () = follow(live, &selection, &mut sender) => {}
+                () = follow(live, &selection, as_line, std::future::pending(), &mut sender) => {}
                 () = finish.draining() => {}
             }
         }
@@ -99,52 +94,10 @@ pub(super) async fn logs(
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::new(body)).into_response())
 }
 
-/// Passes on lines until the reader or the function is gone.
-async fn follow(mut live: Receiver<Arc<LogMessage>>, selection: &Selection, sender: &mut Sender<Bytes>) {
-    loop {
-        let received = tokio::select! {
-            received = live.recv() => received,
-            () = gone(sender) => return,
-        };
-        match received {
-            Ok(message) if selection.wants(&message) => {
-                if sender.send_data(as_line(&message).into()).await.is_err() {
-                    return;
-                }
-            }
-            Ok(_) => {}
-            Err(RecvError::Lagged(lines)) => {
-                tracing::warn!(lines, "a follower of logs is too slow: lines left out");
-            }
-            Err(RecvError::Closed) => return,
-        }
-    }
-}
-
-/// Comes back when nobody reads any more.
-async fn gone(sender: &mut Sender<Bytes>) {
-    // The channel tells only on sending, and an empty piece sends nothing on the wire.
-    while sender.send_data(Bytes::new()).await.is_ok() {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-}
-
-/// RFC 3339 with any offset from UTC.
-fn parse_time(text: &str) -> Result<SystemTime, Refusal> {
-    let wrong =
-        || Refusal::Unprocessable(format!("since is {text:?}: wanted a time such as 2030-01-31T12:00:00Z"));
-    let split = text.len().checked_sub(6).filter(|at| text.is_char_boundary(*at));
-    let (time, offset) = split.map_or((text, ""), |at| text.split_at(at));
-    let sign = match offset.as_bytes() {
-        [sign @ (b'+' | b'-'), _, _, b':', _, _] => *sign,
-        _ => return humantime::parse_rfc3339(text).map_err(|_| wrong()),
-    };
-    let number = |range| offset.get(range).and_then(|digits: &str| digits.parse::<u64>().ok());
-    let (Some(hours), Some(minutes)) = (number(1..3), number(4..6)) else { return Err(wrong()) };
-    let offset = Duration::from_secs(60 * (60 * hours + minutes));
-    let local = humantime::parse_rfc3339(&format!("{time}Z")).map_err(|_| wrong())?;
-    let utc = if sign == b'+' { local.checked_sub(offset) } else { local.checked_add(offset) };
-    utc.ok_or_else(wrong)
+fn since(text: &str) -> Result<std::time::SystemTime, Refusal> {
+    parse_time(text).ok_or_else(|| {
+        Refusal::Unprocessable(format!("since is {text:?}: wanted a time such as 2030-01-31T12:00:00Z"))
+    })
 }
 
 #[cfg(test)]
@@ -164,17 +117,6 @@ mod tests {
         for (name, value) in [("tail", "x"), ("tail", "1.5"), ("since", "now")] {
             let error = read(&[(name, value)]).unwrap_err();
             assert!(matches!(&error, Refusal::Unprocessable(text) if text.starts_with(name)), "{error}");
-        }
-    }
-
-    #[test]
-    fn times_have_offsets() {
-        let utc = parse_time("2030-01-31T10:00:00Z").unwrap();
-        assert_eq!(parse_time("2030-01-31T12:30:00+02:30").unwrap(), utc);
-        assert_eq!(parse_time("2030-01-31T09:00:00.000-01:00").unwrap(), utc);
-        for wrong in ["", "yesterday", "2030-01-31T10:00:00", "2030-01-31T10:00:00+xx:00", "ää:00", "+01:00"]
-        {
-            assert!(parse_time(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -21,10 +21,10 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Refusal;
 use crate::supervisor::check_namespace;
-use crate::{Shared, auth};
+use crate::{Shared, auth, kubernetes};
 
 /// Bytes that the body of a request under `/system` may have.
-const SYSTEM_BODY_LIMIT: usize = 1 << 20;
+pub(crate) const SYSTEM_BODY_LIMIT: usize = 1 << 20;
 
 /// All routes.
 pub(crate) fn router(shared: Shared) -> Router {
@@ -59,6 +59,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/build", post(build::build))
         .route("/healthz", get(info::healthz))
         .route("/metrics", get(info::metrics))
+        .merge(kubernetes::router(&shared))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .with_state(shared)
@@ -73,7 +74,7 @@ async fn wrong_method() -> (StatusCode, &'static str) {
 }
 
 /// A body of at most `limit` bytes.
-async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, Refusal> {
+pub(crate) async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, Refusal> {
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
@@ -106,7 +107,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// Runs what reads or writes files where it may block.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Refusal::Task)?

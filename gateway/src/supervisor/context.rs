@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::environment::Surroundings;
 use super::group::Groups;
 use crate::images::Images;
@@ -23,4 +25,6 @@ pub(crate) struct Context {
     pub(crate) client: Client,
     pub(crate) groups: Groups,
     pub(crate) tasks: Tasks,
+    /// Hears of what changes in any function.
+    pub(crate) changes: watch::Sender<()>,
 }

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use openfaas::types::{DEFAULT_NAMESPACE, FunctionDeployment, FunctionStatus};
 use rand::seq::IndexedRandom;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
 use super::activity::{Activity, UnderWay};
 use super::context::Context;
+use super::journal::{Journal, Note};
+use super::pod;
 use super::replica::{InFlight, Phase, Replica};
 use crate::images::Binary;
 use crate::specification::{Schedule, Specification};
@@ -43,12 +45,19 @@ pub(crate) struct Version {
     pub(crate) specification: Specification,
 }
 
+impl Version {
+    /// What the names of its replicas begin with.
+    pub(crate) fn set(&self) -> String {
+        pod::set_name(&self.record.deployment)
+    }
+}
+
 /// A deployed function.
 pub(crate) struct Function {
     pub(crate) name: String,
     context: Arc<Context>,
     state: Mutex<State>,
-    changes: watch::Sender<()>,
+    journal: Arc<Journal>,
     activity: Arc<Activity>,
     /// Asynchronous invocations that may run now.
     pub(crate) queue_permits: Arc<Semaphore>,
@@ -76,9 +85,9 @@ impl Function {
         };
         Self {
             name: state.version.record.deployment.service.clone(),
+            journal: Arc::new(Journal::new(context.changes.clone())),
             context,
             state: Mutex::new(state),
-            changes: watch::Sender::new(()),
             activity: Activity::new(),
             queue_permits: Arc::new(Semaphore::new(queue_concurrency)),
         }
@@ -107,10 +116,16 @@ impl Function {
             state.crashes = 0;
             state.next_start = Instant::now();
         }
+        let (from, to) = (state.version.record.replicas, next.record.replicas);
+        if from != to {
+            let direction = if to > from { "up" } else { "down" };
+            let message = format!("Scaled {direction} replica set {} from {from} to {to}", next.set());
+            self.journal.note(None, false, "ScalingReplicaSet", message);
+        }
         state.version = next;
         self.activity.touch();
         drop(state);
-        self.changes.send_replace(());
+        self.journal.changed();
     }
 
     /// Whether it asks to be scaled to zero where nothing is to do, and has had nothing to do for long enough.
@@ -133,19 +148,19 @@ impl Function {
         // Here and now: a call that comes next wakes the function, and is not handed to one that is to end.
         state.replicas.iter().for_each(|replica| replica.stop());
         drop(state);
-        self.changes.send_replace(());
+        self.journal.changed();
         true
     }
 
     /// Ends all replicas; none is started any more.
     pub(crate) fn retire(&self) {
         self.state().retired = true;
-        self.changes.send_replace(());
+        self.journal.changed();
     }
 
     /// Keeps the replicas as they should be until the function is retired and the last has ended.
     pub(crate) async fn control(self: Arc<Self>) {
-        let mut changes = self.changes.subscribe();
+        let mut changes = self.journal.subscribe();
         loop {
             changes.mark_unchanged();
             let again = self.reconcile();
@@ -170,12 +185,12 @@ impl Function {
         }
         for _ in 0..missing {
             let deployment = state.version.record.deployment.clone();
-            match Replica::new(&deployment, state.generation, self.changes.clone()) {
+            match Replica::new(deployment, state.generation, self.journal.clone()) {
                 Ok(replica) => {
                     let replica = Arc::new(replica);
                     state.replicas.push(replica.clone());
                     let context = self.context.clone();
-                    self.context.tasks.spawn(async move { replica.run(&context, &deployment).await });
+                    self.context.tasks.spawn(async move { replica.run(&context).await });
                 }
                 Err(error) => {
                     tracing::error!(function = self.name, %error, "cannot make a replica");
@@ -204,7 +219,7 @@ impl Function {
 
     /// Waits until a replica takes calls; whether one does before `deadline`.
     pub(crate) async fn ready(&self, deadline: Instant) -> bool {
-        let mut changes = self.changes.subscribe();
+        let mut changes = self.journal.subscribe();
         loop {
             {
                 let state = self.state();
@@ -228,9 +243,14 @@ impl Function {
         self.activity.begin()
     }
 
-    /// All its replicas.
+    /// Its replicas, those that are ending included.
     pub(crate) fn replicas(&self) -> Vec<Arc<Replica>> {
         self.state().replicas.clone()
+    }
+
+    /// What happened to it and its replicas of late.
+    pub(crate) fn notes(&self) -> Vec<Note> {
+        self.journal.notes()
     }
 
     /// The processes of all its replicas.

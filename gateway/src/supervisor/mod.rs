@@ -6,6 +6,7 @@ pub(crate) mod environment;
 pub(crate) mod function;
 pub(crate) mod group;
 pub(crate) mod idler;
+pub(crate) mod journal;
 mod pod;
 mod probe;
 pub(crate) mod replica;
@@ -19,6 +20,7 @@ use std::time::SystemTime;
 
 use openfaas::names;
 use openfaas::types::{DEFAULT_NAMESPACE, FunctionDeployment};
+use tokio::sync::watch;
 
 use self::context::Context;
 use self::function::{Function, Record, Version};
@@ -86,6 +88,12 @@ impl Supervisor {
         let function = Arc::new(Function::new(self.context.clone(), version, self.queue_concurrency));
         self.functions().insert(function.name.clone(), function.clone());
         self.context.tasks.spawn(function.control());
+        self.context.changes.send_replace(());
+    }
+
+    /// Hears of every change of a function or replica.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.context.changes.subscribe()
     }
 
     /// All functions, by name.
@@ -139,6 +147,12 @@ impl Supervisor {
         self.scale_unlocked(name, replicas)
     }
 
+    /// Sets how many replicas a function has, whatever its labels allow: those bind OpenFaaS, not who runs the cluster.
+    pub(crate) fn force_scale(&self, name: &str, replicas: u64) -> Result<(), Refusal> {
+        let _changing = self.change();
+        self.set_replicas(name, replicas, names::REPLICA_LIMIT)
+    }
+
     /// Brings a function that was scaled to zero back, because it was called.
     pub(crate) fn wake(&self, name: &str) -> Result<(), Refusal> {
         let _changing = self.change();
@@ -181,9 +195,13 @@ impl Supervisor {
     }
 
     fn scale_unlocked(&self, name: &str, replicas: u64) -> Result<(), Refusal> {
+        let most = self.existing(name)?.version().specification.scaling.range.max;
+        self.set_replicas(name, replicas, most)
+    }
+
+    fn set_replicas(&self, name: &str, replicas: u64, most: u64) -> Result<(), Refusal> {
         let function = self.existing(name)?;
         let mut version = function.version();
-        let most = version.specification.scaling.range.max;
         if replicas > most {
             let label = names::SCALE_MAX;
             return Err(Refusal::Invalid(format!(

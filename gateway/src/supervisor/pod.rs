@@ -5,14 +5,21 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
 
+use openfaas::types::FunctionDeployment;
+
 /// Kubernetes' alphabet for generated names: no vowels, so no words.
 const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 
-/// `<function>-<10 characters of the specification>-<5 at random>`.
-pub(crate) fn name(function: &str, specification: &[u8]) -> String {
+/// What the names of all replicas of one specification begin with: `<function>-<10 characters of the specification>`.
+pub(crate) fn set_name(deployment: &FunctionDeployment) -> String {
     let mut hasher = DefaultHasher::new();
-    specification.hash(&mut hasher);
-    format!("{function}-{}-{}", letters(hasher.finish(), 10), letters(rand::random(), 5))
+    serde_json::to_vec(deployment).unwrap_or_default().hash(&mut hasher);
+    format!("{}-{}", deployment.service, letters(hasher.finish(), 10))
+}
+
+/// `<set>-<5 characters at random>`.
+pub(crate) fn name(set: &str) -> String {
+    format!("{set}-{}", letters(rand::random(), 5))
 }
 
 fn letters(mut number: u64, count: usize) -> String {
@@ -47,12 +54,18 @@ mod tests {
 
     #[test]
     fn names_are_like_kubernetes() {
-        let (first, second) = (name("emnist-train", b"a"), name("emnist-train", b"a"));
+        let of = |image: &str| FunctionDeployment {
+            service: "emnist-train".into(),
+            image: image.into(),
+            ..FunctionDeployment::default()
+        };
+        let set = set_name(&of("a"));
+        let (first, second) = (name(&set), name(&set));
         let parts: Vec<&str> = first.rsplitn(3, '-').collect();
         assert_eq!((parts[0].len(), parts[1].len(), parts[2]), (5, 10, "emnist-train"));
         assert_eq!(first[..23], second[..23]);
         assert_ne!(first, second);
-        assert_ne!(name("emnist-train", b"b")[..23], first[..23]);
+        assert_ne!(set_name(&of("b")), set);
     }
 
     #[test]

@@ -4,20 +4,20 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use openfaas::types::FunctionDeployment;
 use rustix::process::Signal;
 use tokio::process::{Child, Command};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::environment::Place;
 use super::group::Group;
+use super::journal::Journal;
 use super::pod;
 use super::probe::Probe;
 use crate::error::StorageError;
@@ -62,53 +62,75 @@ pub(crate) enum Phase {
 pub(crate) struct Replica {
     /// Its name, as a pod's.
     pub(crate) pod: String,
+    /// What its name has in common with those of all replicas of the same specification.
+    pub(crate) set: String,
+    /// What it runs.
+    pub(crate) deployment: FunctionDeployment,
+    pub(crate) created: SystemTime,
     /// Which version of the deployment it runs.
     pub(crate) generation: u64,
     port: u16,
     metrics_port: u16,
-    phase: Mutex<Phase>,
+    /// And since when.
+    phase: Mutex<(Phase, SystemTime)>,
     in_flight: AtomicUsize,
     process: AtomicU32,
     stop: CancellationToken,
+    kill: CancellationToken,
     lived: OnceLock<Duration>,
-    changes: watch::Sender<()>,
+    journal: Arc<Journal>,
 }
 
 impl Replica {
     /// A replica that has a name and ports; [`Replica::run`] gives it a process.
     pub(crate) fn new(
-        deployment: &FunctionDeployment,
+        deployment: FunctionDeployment,
         generation: u64,
-        changes: watch::Sender<()>,
+        journal: Arc<Journal>,
     ) -> io::Result<Self> {
         let (port, metrics_port) = pod::free_ports()?;
-        let specification = serde_json::to_vec(deployment)?;
+        let set = pod::set_name(&deployment);
+        let created = SystemTime::now();
         Ok(Self {
-            pod: pod::name(&deployment.service, &specification),
+            pod: pod::name(&set),
+            set,
+            deployment,
+            created,
             generation,
             port,
             metrics_port,
-            phase: Mutex::new(Phase::Starting),
+            phase: Mutex::new((Phase::Starting, created)),
             in_flight: AtomicUsize::new(0),
             process: AtomicU32::new(0),
             stop: CancellationToken::new(),
+            kill: CancellationToken::new(),
             lived: OnceLock::new(),
-            changes,
+            journal,
         })
     }
 
     pub(crate) fn phase(&self) -> Phase {
+        self.phase_since().0
+    }
+
+    /// Its phase, and since when it is in that.
+    pub(crate) fn phase_since(&self) -> (Phase, SystemTime) {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Moves on to `next`; a replica that is ending never turns ready again.
     pub(crate) fn set_phase(&self, next: Phase) {
         let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
-        let ending = matches!(*phase, Phase::Stopping | Phase::Ended) && next != Phase::Ended;
-        if *phase != next && !ending {
-            *phase = next;
+        let ending = matches!(phase.0, Phase::Stopping | Phase::Ended) && next != Phase::Ended;
+        if phase.0 != next && !ending {
+            *phase = (next, SystemTime::now());
             drop(phase);
-            self.changes.send_replace(());
+            match next {
+                Phase::Unready => self.note(true, "Unhealthy", "Readiness probe failed"),
+                Phase::Stopping => self.note(false, "Killing", "Told to end by SIGTERM"),
+                _ => {}
+            }
+            self.journal.changed();
         }
     }
 
@@ -133,6 +155,17 @@ impl Replica {
         self.lived.get().copied()
     }
 
+    /// Comes back when it has ended and all that it wrote is in the log.
+    pub(crate) async fn ended(&self) {
+        let mut changes = self.journal.subscribe();
+        while self.lived().is_none() && changes.changed().await.is_ok() {}
+    }
+
+    /// Where on loopback it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Where it listens, as a URI's authority.
     pub(crate) fn authority(&self) -> String {
         format!("127.0.0.1:{}", self.port)
@@ -154,18 +187,31 @@ impl Replica {
         self.stop.cancel();
     }
 
+    /// Tells it to end and does not wait: SIGKILL, also where it was told to end before.
+    pub(crate) fn kill(&self) {
+        self.kill.cancel();
+        self.stop();
+    }
+
+    fn note(&self, warning: bool, reason: &'static str, message: impl Into<String>) {
+        self.journal.note(Some(&self.pod), warning, reason, message.into());
+    }
+
     /// Whether it was told to end.
     pub(crate) fn stopped(&self) -> bool {
         self.stop.is_cancelled()
     }
 
     /// Starts the process, watches over it, and comes back when it has ended and nothing of it is left.
-    pub(crate) async fn run(&self, context: &Context, deployment: &FunctionDeployment) {
+    pub(crate) async fn run(&self, context: &Context) {
         let started = Instant::now();
         let folder = context.replicas.join(&self.pod);
-        match self.start(context, deployment, &folder) {
-            Ok((child, log)) => self.watch(context, deployment, child, &log).await,
-            Err(error) => tracing::error!(replica = self.pod, %error, "cannot start a replica"),
+        match self.start(context, &folder) {
+            Ok((child, log)) => self.watch(context, child, &log).await,
+            Err(error) => {
+                self.note(true, "Failed", format!("Cannot start: {error}"));
+                tracing::error!(replica = self.pod, %error, "cannot start a replica");
+            }
         }
         if let Err(error) = fs::remove_dir_all(&folder) {
             tracing::warn!(folder = %folder.display(), %error, "cannot remove a replica's folder");
@@ -174,12 +220,8 @@ impl Replica {
         self.set_phase(Phase::Ended);
     }
 
-    fn start(
-        &self,
-        context: &Context,
-        deployment: &FunctionDeployment,
-        folder: &Path,
-    ) -> Result<(Child, Arc<FunctionLog>), StartError> {
+    fn start(&self, context: &Context, folder: &Path) -> Result<(Child, Arc<FunctionLog>), StartError> {
+        let deployment = &self.deployment;
         let (temporary, secrets) = (folder.join("tmp"), folder.join("secrets"));
         storage::create_folder(&temporary)?;
         storage::create_folder(&secrets)?;
@@ -210,17 +252,13 @@ impl Replica {
         Ok((child, context.logs.of(&deployment.service)?))
     }
 
-    async fn watch(
-        &self,
-        context: &Context,
-        deployment: &FunctionDeployment,
-        mut child: Child,
-        log: &Arc<FunctionLog>,
-    ) {
+    async fn watch(&self, context: &Context, mut child: Child, log: &Arc<FunctionLog>) {
         let group = Group::of(&context.groups, &child);
         // Taken out of `child`, which would close it on waiting: a replica whose stdin is closed ends.
         let stdin = child.stdin.take();
-        self.process.store(child.id().unwrap_or(0), Ordering::Relaxed);
+        let process = child.id().unwrap_or(0);
+        self.process.store(process, Ordering::Relaxed);
+        self.note(false, "Started", format!("Started process {process}, listening on {}", self.authority()));
         let stdout =
             child.stdout.take().map(|pipe| tokio::spawn(log.clone().capture(self.pod.clone(), pipe)));
         let stderr =
@@ -229,19 +267,7 @@ impl Replica {
         let status = tokio::select! {
             status = child.wait() => status,
             never = probe.run(self) => match never {},
-            () = self.stop.cancelled() => {
-                let grace = context.surroundings.grace_period(deployment, context.grace_period);
-                self.calls_arrived().await;
-                group.signal(Signal::TERM);
-                match tokio::time::timeout(grace, child.wait()).await {
-                    Ok(status) => status,
-                    Err(_) => {
-                        tracing::warn!(replica = self.pod, ?grace, "killed: did not end within its grace period");
-                        group.signal(Signal::KILL);
-                        child.wait().await
-                    }
-                }
-            }
+            () = self.stop.cancelled() => self.end(context, &mut child, &group).await,
         };
         self.process.store(0, Ordering::Relaxed);
         // Whatever the process started ends with it; that also closes the pipes.
@@ -252,19 +278,39 @@ impl Replica {
         self.report(status);
     }
 
+    /// SIGTERM, and SIGKILL where that does not help in time.
+    async fn end(&self, context: &Context, child: &mut Child, group: &Group) -> io::Result<ExitStatus> {
+        let grace = context.surroundings.grace_period(&self.deployment, context.grace_period);
+        self.calls_arrived().await;
+        group.signal(Signal::TERM);
+        tokio::select! {
+            status = child.wait() => return status,
+            () = self.kill.cancelled() => tracing::warn!(replica = self.pod, "killed, as asked"),
+            () = tokio::time::sleep(grace) => {
+                self.note(true, "ExceededGracePeriod", format!("Killed: did not end within {grace:?}"));
+                tracing::warn!(replica = self.pod, ?grace, "killed: did not end within its grace period");
+            }
+        }
+        group.signal(Signal::KILL);
+        child.wait().await
+    }
+
     /// A call handed out just before the replica was told to end must reach it before it closes its port; those that
     /// have arrived it finishes by itself.
     async fn calls_arrived(&self) {
         let deadline = Instant::now() + ARRIVAL;
-        while self.in_flight() > 0 && Instant::now() < deadline {
+        while self.in_flight() > 0 && Instant::now() < deadline && !self.kill.is_cancelled() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    fn report(&self, status: io::Result<std::process::ExitStatus>) {
+    fn report(&self, status: io::Result<ExitStatus>) {
         match status {
             Ok(status) if self.stopped() => tracing::info!(replica = self.pod, %status, "replica ended"),
-            Ok(status) => tracing::warn!(replica = self.pod, %status, "replica ended by itself"),
+            Ok(status) => {
+                self.note(true, "Failed", format!("Ended by itself, {status}"));
+                tracing::warn!(replica = self.pod, %status, "replica ended by itself");
+            }
             Err(error) => tracing::error!(replica = self.pod, %error, "lost track of a replica"),
         }
     }

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may stop at the first surprise")]
 #![allow(clippy::needless_pass_by_value, reason = "so that tests can write json!({}) in place")]
 
+pub(crate) mod kubernetes;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -13,6 +13,7 @@ mod elsewhere;
 mod endings;
 mod engines;
 mod grid;
+mod kubernetes;
 mod priority;
 mod refusals;
 mod reproducible;
