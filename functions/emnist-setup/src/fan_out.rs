@@ -102,7 +102,7 @@ mod tests {
     use platform::settings::Settings;
     use sgd_lib::codec::Codec;
     use sgd_lib::dataset::Transpose;
-    use sgd_lib::downpour::{Combine, DataRef, RunConfig};
+    use sgd_lib::downpour::{Combine, DataRef, Database, RunConfig};
     use sgd_lib::network::Architecture;
     use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
     use sgd_lib::store::MemoryStore;
@@ -137,6 +137,8 @@ mod tests {
             dropout: 0.2,
             optimizer: OptimizerKind::Sgd,
             combine: Combine::Mean,
+            database: Database::Global,
+            n_sync: 10,
             codec: Codec::F32,
             seed: 1,
             train_type: 3,

@@ -8,21 +8,20 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::log::{Folded, Gap, LogError, add_streams, advance, cursors, entries_per_read, seen};
+use super::log::{self, Folded, Gap, LogError, add_streams, advance, cursors, entries_per_read, seen};
+use super::site::Site;
 use crate::codec;
 use crate::store::{
-    Control, Entry, EntryId, EntryKind, Exchange, Exchanged, Lease, Mark, Position, Progress, PushOutcome,
-    RunKeys, Snapshot, Store, Vector,
+    Control, Cursors, Entry, EntryId, EntryKind, Exchange, Exchanged, Lease, Mark, Passed, Position, Progress,
+    PushOutcome, RunKeys, Store, StoreError, Vector, progress,
 };
 
 /// Between two looks at the leases of the others.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
-/// While somebody writes a snapshot, nobody else does.
-const SNAPSHOT_LOCK: Duration = Duration::from_secs(10);
-/// A snapshot is due when this many times its own size was pushed since the last one…
-const LOG_PER_SNAPSHOT: u64 = 32;
-/// …and at least this many bytes.
-const LEAST_LOG: u64 = 4 << 20;
+/// Between two looks at the global store, where the log is in a node's.
+const GLOBAL_LOOK: Duration = Duration::from_millis(10);
+/// How long a worker that leaves waits until what it pushed on its node is passed on.
+const PASSING_ON: Duration = Duration::from_secs(3);
 
 /// What the worker wants of the store. The buffers come back in the [`Reply`].
 #[derive(Default)]
@@ -39,6 +38,8 @@ pub(super) struct Request {
     pub(super) snapshot: Option<Vec<f32>>,
     /// Events to append.
     pub(super) events: Vec<Vec<u8>>,
+    /// Answer when everything that was pushed stands in the global store.
+    pub(super) pass_on: bool,
 }
 
 /// What a request brought.
@@ -153,6 +154,36 @@ pub(super) struct FarEnd {
     /// Bytes in the log since the newest snapshot, as far as this worker knows.
     pub(super) log_bytes: u64,
     pub(super) watched: Instant,
+    /// Where the log is in a node's store: the global one, for everything else.
+    pub(super) global: Option<GlobalEnd>,
+}
+
+/// The end in the global store of a worker whose log is in its node's.
+pub(super) struct GlobalEnd {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) run: RunKeys,
+    /// The right to the worker's number; a holder who has lost it has to go.
+    pub(super) lease: Lease,
+    pub(super) site: Site,
+    pub(super) looked: Option<Instant>,
+    pub(super) control: Control,
+}
+
+impl GlobalEnd {
+    /// Renews the lease, tells what happened, and reads the control record, where it is time for any of it.
+    /// Whether the lease is ours.
+    fn look(&mut self, events: &[Vec<u8>]) -> Result<bool, StoreError> {
+        if events.is_empty() && self.looked.is_some_and(|looked| looked.elapsed() < GLOBAL_LOOK) {
+            return Ok(true);
+        }
+        let none = Cursors::new();
+        let look =
+            Exchange { lease: Some(&self.lease), cursors: Some(&none), events, ..Exchange::default() };
+        let found = self.store.exchange(&self.run, &look)?;
+        self.looked = Some(Instant::now());
+        self.control = found.control;
+        Ok(found.lease_held)
+    }
 }
 
 impl FarEnd {
@@ -174,9 +205,11 @@ impl FarEnd {
     }
 
     /// A long minibatch must not cost the lease. A failure shows at the next push.
-    fn renew(&self) {
+    fn renew(&mut self) {
         let renewal = Exchange { lease: Some(&self.lease), ..Exchange::default() };
-        if let Err(error) = self.store.exchange(&self.run, &renewal) {
+        let renewed = self.store.exchange(&self.run, &renewal).map(drop);
+        let above = self.global.as_mut().map_or(Ok(true), |global| global.look(&[]));
+        if let Err(error) = renewed.and(above) {
             tracing::warn!(%error, worker = self.lease.worker, "the lease could not be renewed");
         }
     }
@@ -188,16 +221,21 @@ impl FarEnd {
         let entry = request.push.map(|(kind, progress)| self.entry(kind, progress, &mut request.payload));
         let cursors = cursors(&self.vector, Some(self.lease.worker));
         let entries_per_stream = entries_per_read(&self.rows, cursors.len());
-        let exchanged = self.store.exchange(
+        let mut exchanged = self.store.exchange(
             &self.run,
             &Exchange {
                 push: entry.as_ref(),
                 lease: Some(&self.lease),
                 cursors: request.fetch.then_some(&cursors),
                 entries_per_stream,
-                events: &request.events,
+                events: if self.global.is_none() { &request.events } else { &[] },
+                ..Exchange::default()
             },
         )?;
+        if let Some(global) = &mut self.global {
+            exchanged.lease_held &= global.look(&request.events)?;
+            exchanged.control = global.control.clone();
+        }
         let mut reply = Reply {
             push: exchanged.push,
             sum: request.sum,
@@ -209,7 +247,8 @@ impl FarEnd {
             if exchanged.push == Some(PushOutcome::Accepted) {
                 self.log_bytes += entry.payload.len() as u64;
                 let progress = entry.progress.unwrap_or_default();
-                self.vector.insert(self.lease.worker, Mark { id: entry.id, progress });
+                let mark = Mark { id: entry.id, progress, passed: Passed::default() };
+                self.vector.insert(self.lease.worker, mark);
             }
             reply.payload = entry.payload;
         }
@@ -217,12 +256,15 @@ impl FarEnd {
             reply.sum.fill(0.0);
             self.take_in(exchanged, entries_per_stream, &mut reply)?;
         }
-        reply.snapshot_due = self.log_bytes > self.log_bound();
+        if request.pass_on {
+            self.await_passing_on()?;
+        }
+        reply.snapshot_due = self.log_bytes > log::bound(&self.rows);
         Ok(reply)
     }
 
     fn entry(&self, kind: EntryKind, progress: Progress, payload: &mut Vec<u8>) -> Entry {
-        let prev = self.vector.get(&self.lease.worker).map_or(EntryId::ZERO, |mark| mark.id);
+        let prev = self.last();
         Entry {
             id: EntryId { token: self.lease.token, seq: prev.seq + 1 },
             prev,
@@ -230,7 +272,27 @@ impl FarEnd {
             progress: Some(progress),
             seen: seen(&self.vector, self.lease.worker),
             payload: std::mem::take(payload),
+            passed: Passed::default(),
         }
+    }
+
+    /// Waits until the node's synchronizer, or a successor of it, has passed on what was pushed.
+    fn await_passing_on(&mut self) -> Result<(), StoreError> {
+        let (stream, last, renew_after) = (self.lease.worker, self.last(), self.lease.ttl / 3);
+        let Some(global) = &mut self.global else { return Ok(()) };
+        let deadline = Instant::now() + PASSING_ON;
+        while !global.site.await_passing_on(stream, last, renew_after)? {
+            if Instant::now() > deadline || !global.look(&[])? {
+                tracing::warn!(worker = stream, "nobody has passed on the last pushes yet");
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The last entry of the worker's own stream.
+    fn last(&self) -> EntryId {
+        self.vector.get(&self.lease.worker).map_or(EntryId::ZERO, |mark| mark.id)
     }
 
     fn take_in(
@@ -262,11 +324,15 @@ impl FarEnd {
             reply.rebuilt = Some(folded.parameters);
         }
         let end = Position { epoch: self.epochs, minibatch: 0 };
-        let done = |worker| self.vector.get(&worker).is_some_and(|mark| mark.progress.at >= end);
+        let done = |worker| progress(&self.vector, worker).at >= end;
         reply.all_done = (0..self.workers).all(done);
         if self.watched.elapsed() >= WATCH_INTERVAL {
             self.watched = Instant::now();
-            let held = self.store.held(&self.run, self.workers)?;
+            let (store, run) = match &self.global {
+                Some(global) => (&global.store, &global.run),
+                None => (&self.store, &self.run),
+            };
+            let held = store.held(run, 0..self.workers)?;
             let missing = (0..).zip(held).filter(|(worker, held)| !held && !done(*worker));
             reply.missing = missing.map(|(worker, _)| worker).collect();
         }
@@ -295,33 +361,13 @@ impl FarEnd {
         Ok(Ok(()))
     }
 
-    fn log_bound(&self) -> u64 {
-        let parameters: usize = self.rows.iter().map(|(rows, length)| rows * length).sum();
-        (parameters as u64 * 4 * LOG_PER_SNAPSHOT).max(LEAST_LOG)
-    }
-
-    /// Writes the worker's base as the next snapshot, unless somebody else is at it, or the stored
-    /// one has entries that this base lacks.
+    /// Writes the worker's base as the next snapshot.
     fn write_snapshot(&mut self, parameters: &[f32]) -> Result<(), LogError> {
         self.log_bytes = 0;
-        if !self.store.lock(&self.run, "snapshot", &self.lease.holder, SNAPSHOT_LOCK)? {
-            return Ok(());
+        let holder = &self.lease.holder;
+        if let Some(version) = log::write_snapshot(&*self.store, &self.run, holder, &self.vector, parameters)? {
+            self.snapshot_version = version;
         }
-        let ahead = |worker: &u32, mark: &Mark| self.vector.get(worker).is_some_and(|own| own.id >= mark.id);
-        // A run without a snapshot was deleted.
-        if let Some((version, stored)) = self.store.snapshot_vector(&self.run)?
-            && stored.iter().all(|(worker, mark)| ahead(worker, mark))
-        {
-            let snapshot = Snapshot {
-                version: version + 1,
-                vector: self.vector.clone(),
-                parameters: codec::blob::pack(parameters),
-            };
-            if self.store.write_snapshot(&self.run, &snapshot)? {
-                self.snapshot_version = snapshot.version;
-            }
-        }
-        self.store.unlock(&self.run, "snapshot", &self.lease.holder)?;
         Ok(())
     }
 }

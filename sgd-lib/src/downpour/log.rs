@@ -1,5 +1,7 @@
 //! Reading the parameter log without missing anything.
 
+use std::time::Duration;
+
 use crate::codec::{self, CodecError};
 use crate::state::StateError;
 use crate::store::{
@@ -51,6 +53,12 @@ pub(super) struct Gap;
 
 /// The bytes that one read of a stream may bring into memory, about.
 const READ_BYTES: usize = 4 << 20;
+/// While somebody writes a snapshot, nobody else does.
+const SNAPSHOT_LOCK: Duration = Duration::from_secs(10);
+/// A snapshot is due when this many times its own size was pushed since the last one…
+const LOG_PER_SNAPSHOT: u64 = 32;
+/// …and at least this many bytes.
+const LEAST_LOG: u64 = 4 << 20;
 /// Rebuilding from a newer snapshot more often than this in one read means that something is wrong.
 const MAX_REBUILDS: u32 = 100;
 
@@ -134,6 +142,43 @@ impl Folded {
     }
 }
 
+/// Bytes of pushes since the last snapshot at which another is due, for parameters of these rows.
+pub(super) fn bound(rows: &[(usize, usize)]) -> u64 {
+    let parameters: usize = rows.iter().map(|(rows, length)| rows * length).sum();
+    (parameters as u64 * 4 * LOG_PER_SNAPSHOT).max(LEAST_LOG)
+}
+
+/// Writes `parameters`, everything up to `vector`, as the next snapshot, unless somebody else is at it, or
+/// the stored one has entries that these lack. Returns the version that was written.
+pub(super) fn write_snapshot(
+    store: &dyn Store,
+    run: &RunKeys,
+    holder: &str,
+    vector: &Vector,
+    parameters: &[f32],
+) -> Result<Option<u64>, LogError> {
+    if !store.lock(run, "snapshot", holder, SNAPSHOT_LOCK)? {
+        return Ok(None);
+    }
+    let ahead = |stream: &u32, mark: &Mark| vector.get(stream).is_some_and(|own| own.id >= mark.id);
+    let mut written = None;
+    // A run without a snapshot was deleted.
+    if let Some((version, stored)) = store.snapshot_vector(run)?
+        && stored.iter().all(|(stream, mark)| ahead(stream, mark))
+    {
+        let snapshot = Snapshot {
+            version: version + 1,
+            vector: vector.clone(),
+            parameters: codec::blob::pack(parameters),
+        };
+        if store.write_snapshot(run, &snapshot)? {
+            written = Some(snapshot.version);
+        }
+    }
+    store.unlock(run, "snapshot", holder)?;
+    Ok(written)
+}
+
 /// Where to read on in each stream, `except` one's own.
 pub(super) fn cursors(vector: &Vector, except: Option<u32>) -> Cursors {
     let others = vector.iter().filter(|(worker, _)| Some(**worker) != except);
@@ -153,7 +198,11 @@ pub(super) fn advance(vector: &mut Vector, worker: u32, entry: &Entry) -> Result
     if entry.prev != mark.id {
         return Err(Gap);
     }
-    *mark = Mark { id: entry.id, progress: entry.progress.unwrap_or(mark.progress) };
+    mark.id = entry.id;
+    if let Some(progress) = entry.progress {
+        mark.progress = progress;
+        mark.passed.clone_from(&entry.passed);
+    }
     Ok(())
 }
 
@@ -171,9 +220,18 @@ pub(super) fn seen(vector: &Vector, except: u32) -> Vec<(u32, EntryId)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Passed;
 
     fn entry(id: EntryId, prev: EntryId) -> Entry {
-        Entry { id, prev, kind: EntryKind::Push, progress: None, seen: Vec::new(), payload: Vec::new() }
+        Entry {
+            id,
+            prev,
+            kind: EntryKind::Push,
+            progress: None,
+            seen: Vec::new(),
+            payload: Vec::new(),
+            passed: Passed::default(),
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::config::RunConfig;
 use super::evaluator::Evaluator;
 use super::event::Event;
-use super::link::{FarEnd, Link};
+use super::link::{FarEnd, GlobalEnd, Link};
 use super::log::{Folded, LogError};
 use super::record::{Model, WorkerRecord};
 use super::replica::Replica;
@@ -19,7 +19,9 @@ use crate::dataset::{EpochOrder, Split};
 use crate::network::{Backprop, Centring, DropoutKey, Minibatch};
 use crate::optimizer::Optimizer;
 use crate::state;
-use crate::store::{Cursors, Exchange, Lease, Position, Progress, RUN_TTL, RunKeys, Store, StoreError};
+use crate::store::{
+    self, Control, Cursors, Exchange, Lease, Position, Progress, RUN_TTL, RunKeys, Store, StoreError,
+};
 
 /// How long a worker waits for setup to say how many workers there are.
 const START_PATIENCE: Duration = Duration::from_secs(15);
@@ -127,6 +129,8 @@ pub struct Worker<'a> {
     sum: Vec<f32>,
     snapshot_due: bool,
     all_done: bool,
+    /// The next request is answered when everything is in the global store.
+    pass_on: bool,
     /// Why training has to end, once it has.
     ending: Option<Departure>,
     record: WorkerRecord,
@@ -159,11 +163,20 @@ impl<'a> Worker<'a> {
         let clock = (store.now_ms()?, Instant::now());
         let workers = wait_for_start(&**store, keys, &lease)?;
         let rows = config.architecture.rows();
-        let folded = Folded::load(&**store, keys, &rows)?;
-        let progress = folded.vector.get(&lease.worker).map(|mark| mark.progress).unwrap_or_default();
-        let (record, record_version) = read_record(&**store, keys, &lease, identity, resumed)?;
+        let stream = match &run.site {
+            Some(site) => site.take_stream(lease.worker)?,
+            None => lease.clone(),
+        };
+        let (log, log_keys) = run.log();
+        let folded = Folded::load(&**log, log_keys, &rows)?;
+        let mut progress = store::progress(&folded.vector, lease.worker);
+        if run.site.is_some() && resumed {
+            let global = Folded::load(&**store, keys, &rows)?;
+            progress = progress.farther(store::progress(&global.vector, lease.worker));
+        }
+        let (record, record_version) = read_record(run, &lease, identity, resumed)?;
         let parameters = config.architecture.parameter_count();
-        let link = Link::start(far_end(run, &lease, workers, &folded))?;
+        let link = Link::start(far_end(run, &lease, stream, workers, &folded))?;
         Ok(Self {
             link,
             replica: Replica::new(folded.parameters, config.codec, &rows),
@@ -188,6 +201,7 @@ impl<'a> Worker<'a> {
             sum: vec![0.0; parameters],
             snapshot_due: false,
             all_done: false,
+            pass_on: false,
             ending: None,
             record,
             record_version,
@@ -377,11 +391,21 @@ fn wait_for_start(store: &dyn Store, run: &RunKeys, lease: &Lease) -> Result<u32
     store.fix_workers(run, streams.max(1))
 }
 
-fn far_end(run: &Run, lease: &Lease, workers: u32, folded: &Folded) -> FarEnd {
+/// The worker's `stream` is in the log; its `lease` gives the right to its number.
+fn far_end(run: &Run, lease: &Lease, stream: Lease, workers: u32, folded: &Folded) -> FarEnd {
+    let (log, keys) = run.log();
     FarEnd {
-        store: run.store().clone(),
-        run: run.keys().clone(),
-        lease: lease.clone(),
+        store: log.clone(),
+        run: keys.clone(),
+        lease: stream,
+        global: run.site.clone().map(|site| GlobalEnd {
+            store: run.store().clone(),
+            run: run.keys().clone(),
+            lease: lease.clone(),
+            site,
+            looked: None,
+            control: Control::default(),
+        }),
         rows: run.config().architecture.rows(),
         vector: folded.vector.clone(),
         snapshot_version: folded.snapshot_version,
@@ -393,17 +417,17 @@ fn far_end(run: &Run, lease: &Lease, workers: u32, folded: &Folded) -> FarEnd {
 }
 
 fn read_record(
-    store: &dyn Store,
-    run: &RunKeys,
+    run: &Run,
     lease: &Lease,
     identity: &Identity,
     resumed: bool,
 ) -> Result<(WorkerRecord, u64), state::StateError> {
-    let found = state::get::<WorkerRecord>(store, &run.worker(lease.worker))?;
+    let found = state::get::<WorkerRecord>(&**run.store(), &run.keys().worker(lease.worker))?;
     let (mut record, version) = found.map_or_else(Default::default, |found| (found.value, found.version));
     record.worker = lease.worker;
     record.node.clone_from(&identity.node);
     record.pod.clone_from(&identity.pod);
+    record.on_node = run.site.is_some();
     record.handovers += u32::from(resumed);
     Ok((record, version))
 }

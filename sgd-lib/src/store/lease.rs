@@ -35,6 +35,8 @@ pub struct ClaimRequest {
     pub holder: String,
     /// How long the lease shall last without a renewal.
     pub ttl: Duration,
+    /// Take it even from a living holder: who has the right to it was decided elsewhere.
+    pub seize: bool,
 }
 
 /// What became of a claim.

@@ -1,20 +1,21 @@
 //! The store in this process's memory: for tests and for runs of a single function.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{
-    Claim, ClaimRequest, Control, Entry, EntryId, EntryKind, Exchange, Exchanged, Lease, PushOutcome,
-    RunKeys, Snapshot, Store, StoreError, Vector, Versioned, Write,
+    Claim, ClaimRequest, Control, Cursors, Entry, EntryId, Exchange, Exchanged, FIRST_NODE, Lease,
+    PushOutcome, RunKeys, Snapshot, Store, StoreError, Vector, Versioned, Write, snapshot::trim_to,
 };
 
 /// A store that lives and dies with the process.
 #[derive(Default)]
 pub struct MemoryStore {
     inner: Mutex<Inner>,
-    /// Rings at each event.
-    event: Condvar,
+    /// Rings at each event and each entry.
+    news: Condvar,
 }
 
 #[derive(Default)]
@@ -35,6 +36,7 @@ struct RunState {
     leases: HashMap<u32, Expiring<String>>,
     locks: HashMap<String, Expiring<String>>,
     snapshot: Option<Snapshot>,
+    readers: BTreeMap<u32, Cursors>,
     events: Vec<Vec<u8>>,
 }
 
@@ -73,7 +75,7 @@ impl MemoryStore {
 
 impl Inner {
     fn state(&mut self, run: &RunKeys) -> &mut RunState {
-        self.states.entry(run.run().to_owned()).or_default()
+        self.states.entry(run.prefix()).or_default()
     }
 
     fn exists(&self, run: &RunKeys) -> bool {
@@ -98,7 +100,9 @@ impl RunState {
     }
 
     fn claim(&mut self, request: &ClaimRequest) -> Claim {
-        if let Some(reason) = &self.control.stop {
+        // Synchronizers come and go without regard to what the run's workers may do.
+        let of_node = request.worker.is_some_and(|number| number >= FIRST_NODE);
+        if let Some(reason) = self.control.stop.as_ref().filter(|_| !of_node) {
             return Claim::Over { reason: reason.clone() };
         }
         let workers = self.control.workers.unwrap_or(request.workers);
@@ -112,7 +116,8 @@ impl RunState {
             }
             _ => request.worker.or_else(|| self.free_place(workers)),
         };
-        let Some(worker) = wanted.filter(|&worker| worker < workers && !self.is_held(worker)) else {
+        let free = |&worker: &u32| (of_node || worker < workers) && (request.seize || !self.is_held(worker));
+        let Some(worker) = wanted.filter(free) else {
             return Claim::Taken;
         };
         self.places.insert(request.place.clone(), worker);
@@ -125,9 +130,7 @@ impl RunState {
         let prev = log.last;
         let token = now_ms.max(prev.token + 1);
         let id = EntryId { token, seq: 0 };
-        let fence =
-            Entry { id, prev, kind: EntryKind::Fence, progress: None, seen: Vec::new(), payload: Vec::new() };
-        log.entries.push(fence);
+        log.entries.push(Entry::fence(id, prev));
         log.last = id;
         let lease = Lease { worker, holder: request.holder.clone(), token, ttl: request.ttl };
         self.leases.insert(worker, Expiring::new(lease.value(), Some(request.ttl)));
@@ -156,6 +159,10 @@ impl RunState {
             self.leases.insert(lease.worker, Expiring::new(lease.value(), Some(lease.ttl)));
         }
         ours
+    }
+
+    fn has_news(&self, cursors: &Cursors) -> bool {
+        cursors.iter().any(|(stream, after)| self.logs.get(stream).is_some_and(|log| log.last > *after))
     }
 
     fn read_after(&self, worker: u32, after: EntryId, count: usize) -> Vec<Entry> {
@@ -221,8 +228,10 @@ impl Store for MemoryStore {
         let before = inner.values.len() + inner.blobs.len() + inner.states.len();
         inner.values.retain(|key, _| !key.starts_with(&prefix));
         inner.blobs.retain(|key, _| !key.starts_with(&prefix));
-        inner.states.remove(run.run());
-        inner.runs.retain(|name| name != run.run());
+        inner.states.retain(|key, _| !key.starts_with(&prefix));
+        if run.is_whole() {
+            inner.runs.retain(|name| name != run.run());
+        }
         Ok((before - inner.values.len() - inner.blobs.len() - inner.states.len()) as u64)
     }
 
@@ -233,6 +242,7 @@ impl Store for MemoryStore {
         state.logs.clear();
         state.leases.clear();
         state.locks.clear();
+        state.readers.clear();
         state.snapshot = None;
         Ok(())
     }
@@ -258,7 +268,8 @@ impl Store for MemoryStore {
     }
 
     fn streams(&self, run: &RunKeys) -> Result<u32, StoreError> {
-        Ok(u32::try_from(self.inner().state(run).logs.len()).unwrap_or(u32::MAX))
+        let workers = self.inner().state(run).logs.range(..FIRST_NODE).count();
+        Ok(u32::try_from(workers).unwrap_or(u32::MAX))
     }
 
     fn release(&self, run: &RunKeys, lease: &Lease) -> Result<(), StoreError> {
@@ -270,10 +281,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn held(&self, run: &RunKeys, workers: u32) -> Result<Vec<bool>, StoreError> {
+    fn held(&self, run: &RunKeys, streams: Range<u32>) -> Result<Vec<bool>, StoreError> {
         let mut inner = self.inner();
         let state = inner.state(run);
-        Ok((0..workers).map(|worker| state.is_held(worker)).collect())
+        Ok(streams.map(|stream| state.is_held(stream)).collect())
     }
 
     fn exchange(&self, run: &RunKeys, wanted: &Exchange<'_>) -> Result<Exchanged, StoreError> {
@@ -285,12 +296,20 @@ impl Store for MemoryStore {
             exchanged.lease_held = state.renew(lease);
         }
         state.events.extend(wanted.events.iter().cloned());
-        if !wanted.events.is_empty() {
-            self.event.notify_all();
+        if let Some((reader, cursors)) = wanted.reader {
+            state.readers.insert(reader, cursors.clone());
         }
+        self.news.notify_all();
         if let Some(cursors) = wanted.cursors {
+            let nothing = |inner: &mut Inner| !inner.state(run).has_news(cursors);
+            let wait = if cursors.is_empty() { Duration::ZERO } else { wanted.wait };
+            (inner, _) = self
+                .news
+                .wait_timeout_while(inner, wait, nothing)
+                .unwrap_or_else(PoisonError::into_inner);
+            let state = inner.state(run);
             exchanged.control = state.control.clone();
-            exchanged.streams = state.logs.keys().copied().collect::<BTreeSet<_>>().into_iter().collect();
+            exchanged.streams = state.logs.keys().copied().collect();
             exchanged.snapshot_version = state.snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
             for (&worker, &after) in cursors {
                 let entries = state.read_after(worker, after, wanted.entries_per_stream);
@@ -320,12 +339,21 @@ impl Store for MemoryStore {
             return Ok(state.snapshot.as_ref() == Some(snapshot));
         }
         state.snapshot = Some(snapshot.clone());
-        for (worker, mark) in &snapshot.vector {
-            if let Some(log) = state.logs.get_mut(worker) {
-                log.entries.retain(|entry| entry.id >= mark.id);
+        for (stream, id) in trim_to(&snapshot.vector, &state.readers) {
+            if let Some(log) = state.logs.get_mut(&stream) {
+                log.entries.retain(|entry| entry.id >= id);
             }
         }
         Ok(true)
+    }
+
+    fn readers(&self, run: &RunKeys) -> Result<BTreeMap<u32, Cursors>, StoreError> {
+        Ok(self.inner().state(run).readers.clone())
+    }
+
+    fn forget_reader(&self, run: &RunKeys, reader: u32) -> Result<(), StoreError> {
+        self.inner().state(run).readers.remove(&reader);
+        Ok(())
     }
 
     fn lock(&self, run: &RunKeys, name: &str, holder: &str, ttl: Duration) -> Result<bool, StoreError> {
@@ -357,7 +385,7 @@ impl Store for MemoryStore {
         let inner = self.inner();
         let empty = |inner: &mut Inner| inner.state(run).events.len() <= from;
         let (mut inner, _) =
-            self.event.wait_timeout_while(inner, wait, empty).unwrap_or_else(PoisonError::into_inner);
+            self.news.wait_timeout_while(inner, wait, empty).unwrap_or_else(PoisonError::into_inner);
         let events = inner.state(run).events.iter().enumerate().skip(from);
         Ok(events.map(|(index, event)| ((index + 1).to_string(), event.clone())).collect())
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::codec::{Codec, Encoder};
-use crate::store::{Claim, ClaimRequest, MemoryStore};
+use crate::store::{Claim, ClaimRequest, MemoryStore, Snapshot};
 
 const ROWS: &[(usize, usize)] = &[(2, 2)];
 
@@ -11,6 +11,7 @@ fn far_end(store: &Arc<dyn Store>, run: &RunKeys, worker: u32) -> FarEnd {
         workers: 2,
         holder: worker.to_string(),
         ttl: Duration::from_secs(60),
+        seize: false,
     };
     let Claim::Granted { lease, .. } = store.claim(run, &request).unwrap() else { panic!("no place") };
     let folded = Folded::load(&**store, run, ROWS).unwrap();
@@ -25,6 +26,7 @@ fn far_end(store: &Arc<dyn Store>, run: &RunKeys, worker: u32) -> FarEnd {
         epochs: 1,
         log_bytes: 0,
         watched: Instant::now(),
+        global: None,
     }
 }
 

@@ -54,6 +54,7 @@ impl Worker<'_> {
             sum: std::mem::take(&mut self.sum),
             payload: std::mem::take(&mut self.payload),
             events: std::mem::take(&mut self.events),
+            pass_on: std::mem::take(&mut self.pass_on),
             ..Request::default()
         };
         if std::mem::take(&mut self.snapshot_due) {
@@ -65,6 +66,9 @@ impl Worker<'_> {
             self.progress.pushes += 1;
             self.unfetched_pushes += 1;
             self.record.bytes_pushed += request.payload.len() as u64;
+            if !self.record.on_node {
+                self.record.bytes_to_global += request.payload.len() as u64;
+            }
             request.push = Some((kind, self.progress));
             self.since_push = 0;
         }
@@ -117,6 +121,9 @@ impl Worker<'_> {
         let pushes = std::mem::take(&mut self.unfetched_pushes);
         self.record.fetches += 1;
         self.record.bytes_fetched += reply.bytes;
+        if !self.record.on_node {
+            self.record.bytes_from_global += reply.bytes;
+        }
         if pushes > 0 {
             let unseen = reply.pushes as f64;
             self.record.staleness_sum += unseen * (pushes as f64 + 1.0) / 2.0;

@@ -1,0 +1,174 @@
+//! Where a worker's pushes go: the global store, or the store of its node.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::log::{Folded, LogError, cursors};
+use super::nodes::{self, Arrival, Nodes};
+use super::run::{Run, RunError};
+use crate::codec;
+use crate::state::{self, StateError};
+use crate::store::{
+    Cursors, EntryId, Exchange, FROM_ABOVE, Lease, Mark, Passed, Progress, RUN_TTL, RunKeys, Snapshot, Store,
+    StoreError, Vector,
+};
+
+/// Between two looks whether pushes were passed on.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// A node's part of a run.
+#[derive(Clone)]
+pub(super) struct Site {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) keys: RunKeys,
+    /// The node's number, its stream's in the global store.
+    pub(super) number: u32,
+}
+
+/// Where a worker found itself.
+pub enum Settled {
+    /// It can begin: the run, with the store that the worker's pushes go to.
+    Here(Run),
+    /// What the worker pushed before is on this node, and not all of it is passed on yet. Somebody there
+    /// can go on at once; anybody else once it is.
+    Elsewhere {
+        /// The node's name.
+        node: String,
+    },
+}
+
+impl Run {
+    /// Finds the store for the pushes of the worker that holds `lease`: `local`, the store of the node of
+    /// that name, or the global one where there is none.
+    ///
+    /// # Errors
+    /// A store fails.
+    pub fn settle(
+        mut self,
+        lease: &Lease,
+        local: Option<(&Arc<dyn Store>, &str)>,
+    ) -> Result<Settled, RunError> {
+        loop {
+            let read = Nodes::read(&**self.store(), self.keys())?;
+            let mut nodes = read.value;
+            let arrival = nodes.arrive(lease.worker, local.map(|(_, name)| name));
+            if let Arrival::Elsewhere(home) = arrival
+                && let Some(theirs) = nodes::claim(&self, home)?
+            {
+                // Nobody there passes anything on any more.
+                nodes::close(&self, home, Some(lease.worker))?;
+                self.store().release(self.keys(), &theirs)?;
+                continue;
+            }
+            if arrival != Arrival::Global && !nodes.write(&**self.store(), self.keys(), read.version)? {
+                continue;
+            }
+            match (arrival, local) {
+                (Arrival::Elsewhere(home), _) => {
+                    return Ok(Settled::Elsewhere { node: nodes.name(home).to_owned() });
+                }
+                (Arrival::Here(number), Some((store, _))) => {
+                    let site = Site { store: store.clone(), keys: self.keys().on_node(number), number };
+                    site.open(&self)?;
+                    self.site = Some(site);
+                }
+                _ => {}
+            }
+            return Ok(Settled::Here(self));
+        }
+    }
+
+    /// The store and keys of the parameter log that its workers on this node write and read.
+    pub(super) fn log(&self) -> (&Arc<dyn Store>, &RunKeys) {
+        match &self.site {
+            Some(site) => (&site.store, &site.keys),
+            None => (self.store(), self.keys()),
+        }
+    }
+}
+
+impl Site {
+    /// Brings the run to the node, unless it is there: the parameters as they are in the global store, as
+    /// the first snapshot, and with them how much of the global log is in them.
+    fn open(&self, run: &Run) -> Result<(), LogError> {
+        if self.store.read(&self.keys.config())?.is_some() {
+            return Ok(());
+        }
+        let (global, keys) = (&**run.store(), run.keys());
+        // Before anything is read: from here on nothing is trimmed that the node has not read.
+        let nothing = Cursors::new();
+        let register = Exchange { reader: Some((self.number, &nothing)), ..Exchange::default() };
+        global.exchange(keys, &register)?;
+        self.store.exchange(&self.keys, &register)?;
+        let folded = Folded::load(global, keys, &run.config().architecture.rows())?;
+        let mark = Mark { passed: heard(&folded.vector, self.number), ..Mark::default() };
+        let first = Snapshot {
+            version: 1,
+            vector: Vector::from([(FROM_ABOVE, mark)]),
+            parameters: codec::blob::pack(&folded.parameters),
+        };
+        self.store.write_snapshot(&self.keys, &first)?;
+        match state::put(&*self.store, &self.keys.config(), run.config(), 0, Some(RUN_TTL)) {
+            Ok(_) | Err(StateError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Deletes the run's part on the node once the run was stopped and the last worker of the node has left.
+    pub(super) fn tidy(&self, run: &Run) -> Result<(), LogError> {
+        let (global, keys) = (&**run.store(), run.keys());
+        if global.control(keys)?.stop.is_none() {
+            return Ok(());
+        }
+        for worker in Nodes::read(global, keys)?.value.residents(self.number) {
+            if global.held(keys, worker..worker + 1)?.contains(&true) {
+                return Ok(());
+            }
+        }
+        self.store.delete_run(&self.keys)?;
+        Ok(())
+    }
+
+    /// Takes a worker's stream on the node: the lease in the global store gives the right to it.
+    pub(super) fn take_stream(&self, worker: u32) -> Result<Lease, LogError> {
+        let run = || LogError::NoSnapshot { run: self.keys.run().to_owned() };
+        nodes::seize(&*self.store, &self.keys, worker)?.ok_or_else(run)
+    }
+
+    /// Waits until everything in a stream up to `last` stands in the global store; whether it does.
+    pub(super) fn await_passing_on(
+        &self,
+        stream: u32,
+        last: EntryId,
+        patience: Duration,
+    ) -> Result<bool, StoreError> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let readers = self.store.readers(&self.keys)?;
+            let read = readers.get(&self.number).and_then(|cursors| cursors.get(&stream));
+            if read.is_some_and(|read| *read >= last) {
+                return Ok(true);
+            }
+            if Instant::now() > deadline {
+                return Ok(false);
+            }
+            thread::sleep(LOOK);
+        }
+    }
+}
+
+/// Everything that is in a vector of a store but what came from stream `twin`: how far each other stream was
+/// read, and how far that brings each worker.
+pub(super) fn heard(vector: &Vector, twin: u32) -> Passed {
+    let mut passed = Passed { cursors: cursors(vector, Some(twin)), ..Passed::default() };
+    for (stream, mark) in vector.iter().filter(|(stream, _)| **stream != twin) {
+        let through: &BTreeMap<u32, Progress> = &mark.passed.workers;
+        let own = (mark.progress != Progress::default()).then_some((*stream, mark.progress));
+        for (worker, progress) in own.into_iter().chain(through.iter().map(|(w, p)| (*w, *p))) {
+            passed.hear(worker, progress);
+        }
+    }
+    passed
+}
