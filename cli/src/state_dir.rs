@@ -48,6 +48,11 @@ impl StateDir {
         self.0.join("redis")
     }
 
+    /// The folder of the private Redis of a virtual node.
+    pub(crate) fn node(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
     /// The folder of the local gateway.
     pub(crate) fn gateway(&self) -> PathBuf {
         self.0.join("gateway")

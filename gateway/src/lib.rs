@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-pub use crate::config::{Config, QueueConfig};
+pub use crate::config::{Config, Node, QueueConfig};
 pub use crate::error::{GatewayError, StorageError};
 
 use crate::auth::Credentials;
@@ -175,7 +175,10 @@ fn context(config: &Config, gateway: SocketAddr) -> Result<Context, GatewayError
             defaults: config.environment.clone(),
             addresses: config.addresses.clone(),
             gateway,
-            node_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            nodes: match config.nodes.as_slice() {
+                [] => vec![this_machine()],
+                nodes => nodes.to_vec(),
+            },
         },
         grace_period: config.grace_period,
         logs: Logs::open(&config.state_dir)?,
@@ -184,6 +187,11 @@ fn context(config: &Config, gateway: SocketAddr) -> Result<Context, GatewayError
         groups: Groups::default(),
         tasks: Tasks::default(),
     })
+}
+
+fn this_machine() -> Node {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Node { name, addresses: Vec::new() }
 }
 
 fn serve(listener: tokio::net::TcpListener, shared: &Shared) {

@@ -41,6 +41,8 @@ pub fn run_config(settings: &Settings, data: &Dataset) -> Result<RunConfig, Arch
         dropout: settings.dropout,
         optimizer: settings.optimizer,
         combine: settings.combine,
+        database: settings.database,
+        n_sync: narrow(settings.n_sync),
         codec: match settings.codec {
             Codec::Auto => codec::Codec::Int8,
             Codec::Fixed(codec) => codec,

@@ -16,8 +16,8 @@ use crate::binaries::binary;
 use crate::processes::{self, Process};
 
 /// What the stack file takes from the environment: a scenario says it itself.
-const STACK_VARIABLES: [&str; 6] =
-    ["DATASET", "DATA_DIR", "STORE_URL", "GATEWAY_HOSTNAME", "REGISTRY", "TAG"];
+const STACK_VARIABLES: [&str; 7] =
+    ["DATASET", "DATA_DIR", "STORE_URL", "LOCAL_STORE_URL", "GATEWAY_HOSTNAME", "REGISTRY", "TAG"];
 
 /// A temporary folder with a state folder in it. Dropping it checks that nothing is left that ran there.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use openfaas::stack::Stack;
 use platform::settings::{Settings, TrainType};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sgd_lib::downpour::Run;
+use sgd_lib::downpour::{Database, Run};
 use sgd_lib::store::RedisStore;
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::spawn_blocking;
@@ -42,6 +42,10 @@ pub(crate) struct Args {
     /// A folder with the files basic-auth-user and basic-auth-password of the gateway
     #[arg(long, value_name = "DIR")]
     basic_auth: Option<PathBuf>,
+    /// Virtual nodes of the platform that is started, each with a Redis of its own [default: none; with --database
+    /// local one for each worker, up to 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=16))]
+    nodes: Option<u8>,
     #[command(flatten)]
     settings: SettingsArgs,
 }
@@ -50,6 +54,7 @@ const EXAMPLES: &str = "\
 Examples:
   downpour train
   downpour train --dataset emnist-bymerge --workers 4 --target-accuracy 0.8
+  downpour train --database local --workers 3
   downpour train --data-dir ./my-data --epochs 15 --lr-schedule cosine --json
   downpour train --gateway http://gateway.example:8080 --store-url redis://redis.example:6379";
 
@@ -109,7 +114,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
     Runtime::new()?.block_on(async {
         let mut signals = EndSignals::listen()?;
         let place = tokio::select! {
-            place = Place::find(&state, &stack, &settings, args.basic_auth.clone()) => place?,
+            place = Place::find(&state, &stack, &settings, &args) => place?,
             () = signals.next() => bail!("interrupted"),
         };
         let trained = train(global, &settings, &place, args.basic_auth, &mut signals).await;
@@ -200,26 +205,52 @@ enum Place {
 /// Another command may be starting or stopping a platform right now.
 const POLL: Duration = Duration::from_millis(20);
 
+/// The most virtual nodes that nobody asked for.
+const DEFAULT_NODES: usize = 3;
+
+fn default_nodes(settings: &Settings) -> usize {
+    match settings.database {
+        Database::Global => 0,
+        Database::Local => settings.workers.min(DEFAULT_NODES),
+    }
+}
+
+/// A platform that runs has the nodes that it has.
+fn no_other_nodes(args: &Args, running: &Running) -> Result<()> {
+    match args.nodes {
+        Some(nodes) if usize::from(nodes) != running.nodes => Err(BadArguments(format!(
+            "--nodes {nodes}: the platform at {} runs already, with {} virtual nodes",
+            running.gateway, running.nodes
+        ))
+        .into()),
+        _ => Ok(()),
+    }
+}
+
 impl Place {
     async fn find(
         state: &StateDir,
         stack: &Stack,
         settings: &Settings,
-        basic_auth: Option<PathBuf>,
+        args: &Args,
     ) -> Result<Self> {
         let given = |variable| settings.is_given(variable);
         let store_url = settings.store_url.as_str().to_owned();
         if given("gateway_hostname") {
-            let running = Running { pid: std::process::id(), gateway: settings.gateway.clone(), store_url };
+            let (pid, gateway) = (std::process::id(), settings.gateway.clone());
+            let running = Running { pid, gateway, store_url, nodes: 0 };
+            no_other_nodes(args, &running)?;
             return Ok(Self::Found { running, _in_use: None });
         }
         let options = Options {
             listen: ([127, 0, 0, 1], 0).into(),
-            basic_auth,
+            basic_auth: args.basic_auth.clone(),
             store_url: given("store_url").then_some(store_url),
+            nodes: args.nodes.map_or_else(|| default_nodes(settings), usize::from),
         };
         loop {
             if let Some((in_use, running)) = running::join(state.path())? {
+                no_other_nodes(args, &running)?;
                 return Ok(Self::Found { running, _in_use: Some(in_use) });
             }
             match Platform::start(state, stack, options.clone()).await {
@@ -266,12 +297,15 @@ fn announce(global: &Global, answer: &SetupAnswer) -> Result<()> {
     Ok(())
 }
 
+/// Settings that say how this command reaches the platform.
+const REACHING: [&str; 3] = ["gateway_hostname", "store_url", "local_store_url"];
+
 /// Calls the setup function.
 async fn setup(gateway: &Client, settings: &Settings) -> Result<SetupAnswer> {
     let mut body = settings.to_json();
-    // These say how this command reaches the platform; functions know that themselves.
+    // Functions know that themselves.
     if let Some(body) = body.as_object_mut() {
-        body.retain(|key, _| key != "gateway_hostname" && key != "store_url");
+        body.retain(|key, _| !REACHING.contains(&key.as_str()));
     }
     let function = if settings.train_type == TrainType::SingleFunction { SINGLE } else { SETUP };
     let reply = gateway.invoke(function, serde_json::to_vec(&body)?, Default::default()).await?;

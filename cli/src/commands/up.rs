@@ -37,7 +37,11 @@ pub(crate) struct Args {
     /// A folder with the files basic-auth-user and basic-auth-password; without it /system is open
     #[arg(long, value_name = "DIR")]
     basic_auth: Option<PathBuf>,
+    /// Spread replicas over this many virtual nodes, each with a Redis of its own (for database=local)
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=16))]
+    nodes: u8,
 }
+
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,6 +69,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
         listen: SocketAddr::new(args.host, args.port),
         basic_auth: args.basic_auth,
         store_url: args.redis,
+        nodes: args.nodes.into(),
     };
     Runtime::new()?.block_on(async {
         let mut signals = EndSignals::listen()?;

@@ -1,5 +1,6 @@
 //! The platform on this machine: a private Redis, the local gateway, and the stack deployed to it.
 
+mod nodes;
 pub(crate) mod platform;
 mod redis;
 pub(crate) mod running;

@@ -10,6 +10,7 @@ use local_redis::LocalRedis;
 use openfaas::client::{Client, Credentials};
 use openfaas::stack::Stack;
 
+use super::nodes::Nodes;
 use super::redis;
 use super::running::{Claim, Running};
 use crate::state_dir::StateDir;
@@ -23,12 +24,15 @@ pub(crate) struct Options {
     pub(crate) basic_auth: Option<PathBuf>,
     /// The Redis to use instead of a private one.
     pub(crate) store_url: Option<String>,
+    /// Virtual nodes, each with a Redis of its own; 0: this machine is the only node, without one.
+    pub(crate) nodes: usize,
 }
 
 /// A running platform; dropping it kills what it started, [`Platform::stop`] lets it finish.
 pub(crate) struct Platform {
     // In the order in which they have to go.
     gateway: Gateway,
+    nodes: Nodes,
     redis: Option<LocalRedis>,
     running: Running,
     _claim: Claim,
@@ -43,19 +47,30 @@ impl Platform {
     pub(crate) async fn start(state: &StateDir, stack: &Stack, options: Options) -> Result<Self> {
         state.create(state.path())?;
         let mut claim = Claim::take(state.path())?;
-        let redis = match options.store_url {
-            Some(_) => None,
-            None => Some(redis::start(&state.redis()).await?),
+        let nodes = Nodes::start(state, options.nodes);
+        let redis = async {
+            match options.store_url {
+                Some(_) => Ok(None),
+                None => redis::start(&state.redis()).await.map(Some),
+            }
         };
+        let (nodes, redis) = tokio::try_join!(nodes, redis)?;
         let store_url = match (&redis, &options.store_url) {
             (Some(redis), _) => redis.url().to_owned(),
             (None, given) => given.clone().unwrap_or_default(),
         };
         let basic_auth = options.basic_auth.clone();
         state.create(&state.prepared())?;
-        let gateway = Gateway::start(gateway_config(state, options, &store_url)?)?;
-        let running =
-            Running { pid: std::process::id(), gateway: format!("http://{}", gateway.address()), store_url };
+        let count = options.nodes;
+        let mut config = gateway_config(state, options, &store_url)?;
+        config.nodes = nodes.for_gateway();
+        let gateway = Gateway::start(config)?;
+        let running = Running {
+            pid: std::process::id(),
+            gateway: format!("http://{}", gateway.address()),
+            store_url,
+            nodes: count,
+        };
         let client = client(&running.gateway, basic_auth.as_deref())?;
         for function in stack.deployments() {
             let name = function.service.clone();
@@ -63,7 +78,7 @@ impl Platform {
         }
         gateway.set_ready();
         claim.announce(&running)?;
-        Ok(Self { gateway, redis, running, _claim: claim })
+        Ok(Self { gateway, nodes, redis, running, _claim: claim })
     }
 
     /// Where everything is.
@@ -77,6 +92,7 @@ impl Platform {
     /// Redis can't be waited for.
     pub(crate) async fn stop(self) -> Result<()> {
         self.gateway.shutdown().await;
+        self.nodes.stop().await?;
         match self.redis {
             Some(redis) => redis::stop(redis).await,
             None => Ok(()),

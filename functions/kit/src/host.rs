@@ -11,7 +11,8 @@ use anyhow::{Context, Result};
 use platform::identity::Identity;
 use platform::invoker::{GatewayInvoker, Invoker};
 use platform::settings::Settings;
-use sgd_lib::store::Store;
+use platform::store::OpenError;
+use sgd_lib::store::{Store, StoreError};
 use watchdog::{Call, Reply};
 
 use crate::Refusal;
@@ -75,6 +76,14 @@ impl Host {
                 ExitCode::from(64)
             }
         }
+    }
+
+    /// The store of this node, if one answers; else why not.
+    ///
+    /// # Errors
+    /// Its address is none, or the secret with its password can't be read.
+    pub fn local_store(&self) -> Result<Result<Arc<dyn Store>, StoreError>, OpenError> {
+        platform::store::open_local(&self.settings, |name| env::var(name).ok())
     }
 
     /// Whether this replica has a worker of the run.

@@ -140,7 +140,12 @@ impl Function {
         }
         for _ in 0..missing {
             let deployment = state.version.record.deployment.clone();
-            match Replica::new(&deployment, state.generation, self.changes.clone()) {
+            let taken = state.replicas.iter().filter(|replica| !replica.stopped());
+            let Some(node) = self.context.surroundings.pick_node(taken.map(|replica| replica.node.name.as_str()))
+            else {
+                return None;
+            };
+            match Replica::new(&deployment, state.generation, node.clone(), self.changes.clone()) {
                 Ok(replica) => {
                     let replica = Arc::new(replica);
                     state.replicas.push(replica.clone());

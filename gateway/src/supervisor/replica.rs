@@ -20,6 +20,7 @@ use super::environment::Place;
 use super::group::Group;
 use super::pod;
 use super::probe::Probe;
+use crate::config::Node;
 use crate::error::StorageError;
 use crate::logs::FunctionLog;
 use crate::{images, storage};
@@ -62,6 +63,8 @@ pub(crate) enum Phase {
 pub(crate) struct Replica {
     /// Its name, as a pod's.
     pub(crate) pod: String,
+    /// The node that it is on.
+    pub(crate) node: Node,
     /// Which version of the deployment it runs.
     pub(crate) generation: u64,
     port: u16,
@@ -79,12 +82,14 @@ impl Replica {
     pub(crate) fn new(
         deployment: &FunctionDeployment,
         generation: u64,
+        node: Node,
         changes: watch::Sender<()>,
     ) -> io::Result<Self> {
         let (port, metrics_port) = pod::free_ports()?;
         let specification = serde_json::to_vec(deployment)?;
         Ok(Self {
             pod: pod::name(&deployment.service, &specification),
+            node,
             generation,
             port,
             metrics_port,
@@ -187,6 +192,7 @@ impl Replica {
         let binary = images::resolve(&context.image_dir, &deployment.image)?;
         let place = Place {
             pod: &self.pod,
+            node: &self.node,
             port: self.port,
             metrics_port: self.metrics_port,
             temporary: &temporary,

@@ -64,12 +64,6 @@ choices! {
         SetupAndLoop = "3",
     }
 
-    /// Which Redis workers push to.
-    Database {
-        /// One for all nodes.
-        Global = "global",
-    }
-
     /// How setup starts the train functions.
     FanOut {
         /// Calls through the gateway.
@@ -129,5 +123,6 @@ pub(super) mod words {
     pub(crate) const SCHEDULE: &[&str] = &["constant", "linear", "cosine"];
     pub(crate) const OPTIMIZER: &[&str] = &["sgd", "momentum", "adagrad"];
     pub(crate) const COMBINE: &[&str] = &["mean", "sum"];
+    pub(crate) const DATABASE: &[&str] = &["global", "local"];
     pub(crate) const TRANSPOSE: &[&str] = &["auto", "yes", "no"];
 }

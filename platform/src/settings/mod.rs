@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use serde_json::Value as Json;
 
-pub use choices::{Algorithm, Codec, Database, Dataset, DatasetSource, FanOut, NotAChoice, TrainType};
+pub use choices::{Algorithm, Codec, Dataset, DatasetSource, FanOut, NotAChoice, TrainType};
 pub use error::SettingsError;
 pub use kind::Kind;
 pub use reference::markdown;

@@ -162,7 +162,7 @@ fn a_value_out_of_range_is_named_with_its_range() {
         ("algorithm", "average", "downpour, the only value so far"),
         ("combine", "max", "one of mean, sum"),
         ("train_type", "2", "one of 1, 3"),
-        ("database", "local", "global, the only value so far"),
+        ("database", "both", "one of global, local"),
         ("fan_out", "async", "direct, the only value so far"),
         ("codec", "zip", "one of auto, f32, f16, int8"),
         ("transpose", "true", "one of auto, yes, no"),

@@ -84,6 +84,11 @@ impl Nodes {
         self.nodes.get(number.checked_sub(FIRST_NODE + 1)? as usize)
     }
 
+    /// Whether there is a node of this number, open or closed.
+    pub(super) fn has(&self, number: u32) -> bool {
+        self.node(number).is_some()
+    }
+
     pub(super) fn is_open(&self, number: u32) -> bool {
         self.node(number).is_some_and(|node| !node.closed)
     }
@@ -121,6 +126,14 @@ impl Nodes {
         });
         self.homes.insert(worker, home);
         Arrival::Here(home)
+    }
+
+    /// The store of a node where a worker has arrived does not have the run any more.
+    pub(super) fn lost(&mut self, worker: u32, number: u32) -> Arrival {
+        if self.homes.get(&worker) == Some(&number) {
+            self.leaving.insert(worker, number);
+        }
+        Arrival::Elsewhere(number)
     }
 
     /// Workers that somebody waits for elsewhere.

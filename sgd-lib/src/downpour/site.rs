@@ -52,8 +52,19 @@ impl Run {
     ) -> Result<Settled, RunError> {
         loop {
             let read = Nodes::read(&**self.store(), self.keys())?;
-            let mut nodes = read.value;
-            let arrival = nodes.arrive(lease.worker, local.map(|(_, name)| name));
+            let mut nodes = read.value.clone();
+            let mut arrival = nodes.arrive(lease.worker, local.map(|(_, name)| name));
+            let site = match (&arrival, local) {
+                (Arrival::Here(number), Some((store, _))) => Some(Site::new(store, &self, *number)),
+                _ => None,
+            };
+            if let Some(site) = &site {
+                if !read.value.has(site.number) {
+                    site.open(&self)?;
+                } else if !site.is_open()? {
+                    arrival = nodes.lost(lease.worker, site.number);
+                }
+            }
             if let Arrival::Elsewhere(home) = arrival
                 && let Some(theirs) = nodes::claim(&self, home)?
             {
@@ -63,19 +74,15 @@ impl Run {
                 continue;
             }
             if arrival != Arrival::Global && !nodes.write(&**self.store(), self.keys(), read.version)? {
+                if let Some(site) = site {
+                    site.forget_if_another_has_its_number(&self, nodes.name(site.number))?;
+                }
                 continue;
             }
-            match (arrival, local) {
-                (Arrival::Elsewhere(home), _) => {
-                    return Ok(Settled::Elsewhere { node: nodes.name(home).to_owned() });
-                }
-                (Arrival::Here(number), Some((store, _))) => {
-                    let site = Site { store: store.clone(), keys: self.keys().on_node(number), number };
-                    site.open(&self)?;
-                    self.site = Some(site);
-                }
-                _ => {}
+            if let Arrival::Elsewhere(home) = arrival {
+                return Ok(Settled::Elsewhere { node: nodes.name(home).to_owned() });
             }
+            self.site = site;
             return Ok(Settled::Here(self));
         }
     }
@@ -90,10 +97,27 @@ impl Run {
 }
 
 impl Site {
+    fn new(store: &Arc<dyn Store>, run: &Run, number: u32) -> Self {
+        Self { store: store.clone(), keys: run.keys().on_node(number), number }
+    }
+
+    fn is_open(&self) -> Result<bool, StoreError> {
+        Ok(self.store.read(&self.keys.config())?.is_some())
+    }
+
+    /// Two nodes that are opened at the same time choose the same number, and one of them has to choose again.
+    fn forget_if_another_has_its_number(&self, run: &Run, name: &str) -> Result<(), LogError> {
+        let nodes = Nodes::read(&**run.store(), run.keys())?.value;
+        if nodes.has(self.number) && nodes.name(self.number) != name {
+            self.store.delete_run(&self.keys)?;
+        }
+        Ok(())
+    }
+
     /// Brings the run to the node, unless it is there: the parameters as they are in the global store, as
     /// the first snapshot, and with them how much of the global log is in them.
     fn open(&self, run: &Run) -> Result<(), LogError> {
-        if self.store.read(&self.keys.config())?.is_some() {
+        if self.is_open()? {
             return Ok(());
         }
         let (global, keys) = (&**run.store(), run.keys());

@@ -103,16 +103,13 @@ impl Post {
         let number = self.site.number;
         while !self.is_over() {
             match nodes::claim(&self.run, number) {
-                Ok(Some(lease)) => match self.serve(&lease) {
-                    Ok(()) => return,
-                    Err(RelayError::Replaced) => {}
-                    Err(error @ RelayError::Lost { .. }) => {
-                        tracing::error!(run = self.run.name(), %error, "the node is given up");
-                        self.give_up(&lease);
+                Ok(Some(lease)) => {
+                    let served = self.serve(&lease);
+                    self.hand_back(&lease, &served);
+                    if served.is_ok() {
                         return;
                     }
-                    Err(error) => tracing::warn!(run = self.run.name(), %error, "synchronizing failed"),
-                },
+                }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(run = self.run.name(), %error, "no lease to synchronize"),
             }
@@ -124,7 +121,6 @@ impl Post {
     fn serve(&self, lease: &Lease) -> Result<(), RelayError> {
         let nodes = Nodes::read(&**self.run.store(), self.run.keys()).map_err(LogError::from)?.value;
         if !nodes.is_open(self.site.number) {
-            self.run.store().release(self.run.keys(), lease)?;
             return Ok(());
         }
         let Some(below) = nodes::seize(&*self.site.store, &self.site.keys, crate::store::FROM_ABOVE)? else {
@@ -149,9 +145,7 @@ impl Post {
         if served.is_ok() {
             self.leave(&mut up, &traffic)?;
         }
-        // Whoever comes next need not wait for them to expire.
         self.site.store.release(&self.site.keys, &below)?;
-        self.run.store().release(self.run.keys(), lease)?;
         served
     }
 
@@ -262,12 +256,21 @@ impl Post {
         }
     }
 
-    fn give_up(&self, lease: &Lease) {
-        let (store, keys) = (self.run.store(), self.run.keys());
-        let closed = nodes::close(&self.run, self.site.number, None);
-        let released = store.release(keys, lease).map_err(LogError::from);
+    /// Whoever comes next need not wait until the lease expires.
+    fn hand_back(&self, lease: &Lease, served: &Result<(), RelayError>) {
+        let run = self.run.name();
+        let mut closed = Ok(());
+        match served {
+            Ok(()) | Err(RelayError::Replaced) => {}
+            Err(error @ (RelayError::Lost { .. } | RelayError::Log(LogError::NoSnapshot { .. }))) => {
+                tracing::error!(run, %error, "the node's store has lost the run: its workers begin anew");
+                closed = nodes::close(&self.run, self.site.number, None);
+            }
+            Err(error) => tracing::warn!(run, %error, "synchronizing failed"),
+        }
+        let released = self.run.store().release(self.run.keys(), lease).map_err(LogError::from);
         if let Err(error) = closed.and(released) {
-            tracing::warn!(run = self.run.name(), %error, "the node could not be closed");
+            tracing::warn!(run, %error, "the lease to synchronize was not given back");
         }
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn relays(run: &Run, site: &Site, above: &Lease, below: &Lease) -> Re
     };
     let mut up = Relay::new(up, passed(&there, site.number));
     let mut down = Relay::new(down, passed(&here, FROM_ABOVE));
-    if up.passed().entries > 0 && config.codec != Codec::F32 {
+    if up.passed().entries > 0 {
         recover(&mut up, &mut down, &here, &there)?;
     }
     Ok(Relays { up, down })
