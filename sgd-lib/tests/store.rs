@@ -29,7 +29,15 @@ fn run(store: &dyn Store) -> RunKeys {
 }
 
 fn request(place: &str, worker: Option<u32>, holder: &str) -> ClaimRequest {
-    ClaimRequest { place: place.into(), worker, workers: 3, holder: holder.into(), ttl: SECOND, seize: false }
+    ClaimRequest {
+        place: place.into(),
+        worker,
+        workers: 3,
+        holder: holder.into(),
+        ttl: SECOND,
+        from: None,
+        seize: false,
+    }
 }
 
 fn granted(claim: Claim) -> Lease {

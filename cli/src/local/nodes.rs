@@ -8,7 +8,7 @@ use super::redis;
 use crate::state_dir::StateDir;
 
 /// Where functions in a cluster find the Redis of their node; replicas here get their virtual node's.
-const CLUSTER_ADDRESS: &str = "redis://redis-local.openfaas-fn:6379";
+pub(crate) const CLUSTER_ADDRESS: &str = "redis://redis-local.openfaas-fn:6379";
 
 /// Running virtual nodes; dropping them kills their Redis.
 #[derive(Default)]

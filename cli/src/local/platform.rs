@@ -10,7 +10,7 @@ use local_redis::LocalRedis;
 use openfaas::client::{Client, Credentials};
 use openfaas::stack::Stack;
 
-use super::nodes::Nodes;
+use super::nodes::{self, Nodes};
 use super::redis;
 use super::running::{Claim, Running};
 use crate::state_dir::StateDir;
@@ -113,6 +113,8 @@ fn gateway_config(state: &StateDir, options: Options, store_url: &str) -> Result
         let folder = folder.map_err(|folder| anyhow!("the state folder {folder:?} is not valid UTF-8"))?;
         config.environment.insert(variable.to_owned(), folder);
     }
+    // A stack that does not name it gets it, too.
+    config.environment.insert("local_store_url".to_owned(), nodes::CLUSTER_ADDRESS.to_owned());
     config.addresses.push((redis::CLUSTER_ADDRESS.to_owned(), store_url.to_owned()));
     Ok(config)
 }

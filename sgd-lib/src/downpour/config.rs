@@ -4,10 +4,12 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::schedule::Algorithm;
 use crate::codec::Codec;
 use crate::dataset::{Dataset, Transpose};
 use crate::network::{Architecture, ArchitectureError};
 use crate::optimizer::{LearningRateSchedule, OptimizerKind};
+use crate::state::MAX_VALUE_BYTES;
 
 /// How the pushes of M workers are put together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,7 +126,9 @@ pub struct RunConfig {
     pub dropout: f32,
     /// What a gradient does to the parameters.
     pub optimizer: OptimizerKind,
-    /// How pushes are put together.
+    /// How workers train together.
+    pub algorithm: Algorithm,
+    /// How pushes are put together by [`Algorithm::Downpour`].
     pub combine: Combine,
     /// Where workers push to.
     pub database: Database,
@@ -134,7 +138,8 @@ pub struct RunConfig {
     pub codec: Codec,
     /// Decides the initial parameters, the order of the samples and the dropout masks.
     pub seed: u64,
-    /// 1: a single function; 3: setup and M train functions.
+    /// 1: a single function; 2: setup and M train functions, an epoch an invocation; 3: setup and M train
+    /// functions that run to the end.
     pub train_type: u8,
 }
 
@@ -186,6 +191,7 @@ impl RunConfig {
             target_accuracy: None,
             dropout: 0.2,
             optimizer: OptimizerKind::Sgd,
+            algorithm: Algorithm::Downpour,
             combine: Combine::Mean,
             database: Database::Global,
             n_sync: 10,
@@ -193,6 +199,11 @@ impl RunConfig {
             seed: 1,
             train_type: 3,
         })
+    }
+
+    /// Whether an invocation of the train function ends with its epoch, and another does the next.
+    pub fn invocation_is_an_epoch(&self) -> bool {
+        self.train_type == 2
     }
 
     /// Checks every field's range.
@@ -221,6 +232,15 @@ impl RunConfig {
         if let Some(target) = self.target_accuracy {
             let fits = target > 0.0 && target <= 1.0;
             range("target_accuracy", target as f32, fits, "above 0 and at most 1")?;
+        }
+        // What an invocation leaves to the next beside the log has to fit into a typed value.
+        let carried = 4 * self.architecture.parameter_count() * self.optimizer.accumulators_per_parameter();
+        if self.invocation_is_an_epoch() && carried + 64 > MAX_VALUE_BYTES {
+            return Err(ConfigError {
+                field: "train_type",
+                found: format!("2, with {carried} bytes of the optimizer's accumulators"),
+                wanted: "3, or optimizer sgd, or accumulators of less than 16 MiB",
+            });
         }
         Ok(())
     }

@@ -42,6 +42,16 @@ impl<'a> Evaluator<'a> {
         due
     }
 
+    /// Samples that were counted since the last time.
+    pub(super) fn since(&self) -> u64 {
+        self.since
+    }
+
+    /// Counts on from what a predecessor counted.
+    pub(super) fn go_on_from(&mut self, since: u64) {
+        self.since = since;
+    }
+
     /// Accuracy on the sample.
     pub(super) fn sample(&mut self, parameters: &[f32]) -> Evaluation {
         let sample = Split { images: &self.images, labels: &self.labels, pixels: self.test.pixels };

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::codec::{self, CodecError};
 use crate::state::StateError;
 use crate::store::{
-    Cursors, Entry, EntryId, EntryKind, Exchange, Mark, RunKeys, Snapshot, Store, StoreError, Vector,
+    Cursors, Entry, EntryId, EntryKind, Exchange, Mark, Position, Progress, RunKeys, Snapshot, Store,
+    StoreError, Vector, progress,
 };
 
 /// Why the parameter log can't be read or written.
@@ -51,6 +52,16 @@ pub enum LogError {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Gap;
 
+/// What of a log to fold.
+#[derive(Clone, Copy)]
+pub(super) enum Until<'a> {
+    /// Everything.
+    End,
+    /// All that this worker pushed and, of the others', what lies up to where they have to stand before
+    /// it goes on from where it stands; `None`: everything.
+    Stand(u32, &'a dyn Fn(Position) -> Option<Vec<Position>>),
+}
+
 /// The bytes that one read of a stream may bring into memory, about.
 const READ_BYTES: usize = 4 << 20;
 /// While somebody writes a snapshot, nobody else does.
@@ -81,13 +92,46 @@ impl Folded {
     /// # Errors
     /// The store fails, has no snapshot, or holds something that does not decode.
     pub fn load(store: &dyn Store, run: &RunKeys, rows: &[(usize, usize)]) -> Result<Self, LogError> {
+        Self::load_until(store, run, rows, Until::End)
+    }
+
+    /// The same, but for what lies beyond `until`.
+    pub(super) fn load_until(
+        store: &dyn Store,
+        run: &RunKeys,
+        rows: &[(usize, usize)],
+        until: Until<'_>,
+    ) -> Result<Self, LogError> {
         for _ in 0..MAX_REBUILDS {
             let mut folded = Self::from_snapshot(store, run, rows)?;
-            if folded.catch_up(store, run, rows)? == Ok(()) {
+            if folded.follow(store, run, rows, until)? == Ok(()) {
                 return Ok(folded);
             }
         }
         Err(LogError::Trimmed { run: run.run().to_owned(), tries: MAX_REBUILDS })
+    }
+
+    /// Where a worker stands.
+    pub(super) fn progress(&self, worker: u32) -> Progress {
+        progress(&self.vector, worker)
+    }
+
+    fn follow(
+        &mut self,
+        store: &dyn Store,
+        run: &RunKeys,
+        rows: &[(usize, usize)],
+        until: Until<'_>,
+    ) -> Result<Result<(), Gap>, LogError> {
+        let Until::Stand(worker, awaited) = until else {
+            return self.catch_up(store, run, rows, None, None);
+        };
+        // The worker's own stream says where it stands, and that says what to leave of the others'.
+        if self.catch_up(store, run, rows, Some(worker), None)? == Err(Gap) {
+            return Ok(Err(Gap));
+        }
+        let awaited = awaited(self.progress(worker).at);
+        self.catch_up(store, run, rows, None, awaited.as_deref())
     }
 
     fn from_snapshot(store: &dyn Store, run: &RunKeys, rows: &[(usize, usize)]) -> Result<Self, LogError> {
@@ -98,15 +142,19 @@ impl Folded {
         Ok(Self { parameters, vector: snapshot.vector, snapshot_version: snapshot.version, log_bytes: 0 })
     }
 
-    /// Reads on until nothing is left to read. `Err(Gap)`: start again from the snapshot.
+    /// Reads on until nothing is left to read: of the stream `only`, or of all, but for what lies beyond
+    /// `until`. `Err(Gap)`: start again from the snapshot.
     fn catch_up(
         &mut self,
         store: &dyn Store,
         run: &RunKeys,
         rows: &[(usize, usize)],
+        only: Option<u32>,
+        until: Option<&[Position]>,
     ) -> Result<Result<(), Gap>, LogError> {
         loop {
-            let cursors = cursors(&self.vector, None);
+            let mut cursors = cursors(&self.vector, None);
+            cursors.retain(|worker, _| only.is_none_or(|only| only == *worker));
             let fetch = Exchange {
                 cursors: Some(&cursors),
                 entries_per_stream: entries_per_read(rows, cursors.len()),
@@ -115,19 +163,21 @@ impl Folded {
             let fetched = store.exchange(run, &fetch)?;
             let known = self.vector.len();
             add_streams(&mut self.vector, &fetched.streams);
-            if fetched.entries.is_empty() && self.vector.len() == known {
-                return Ok(Ok(()));
-            }
+            let mut moved = self.vector.len() != known;
             for (worker, entries) in &fetched.entries {
-                for entry in entries {
+                for entry in entries.iter().take_while(|entry| !is_beyond(*worker, entry, until)) {
                     if advance(&mut self.vector, *worker, entry) == Err(Gap) {
                         return Ok(Err(Gap));
                     }
+                    moved = true;
                     if entry.kind != EntryKind::Fence {
                         codec::decode_add(&entry.payload, rows, &mut self.parameters)?;
                         self.log_bytes += entry.payload.len() as u64;
                     }
                 }
+            }
+            if !moved {
+                return Ok(Ok(()));
             }
         }
     }
@@ -198,12 +248,18 @@ pub(super) fn advance(vector: &mut Vector, worker: u32, entry: &Entry) -> Result
     if entry.prev != mark.id {
         return Err(Gap);
     }
-    mark.id = entry.id;
-    if let Some(progress) = entry.progress {
-        mark.progress = progress;
-        mark.passed.clone_from(&entry.passed);
-    }
+    mark.follow(entry);
     Ok(())
+}
+
+/// Whether an entry lies beyond where its worker has to stand.
+pub(super) fn is_beyond(worker: u32, entry: &Entry, until: Option<&[Position]>) -> bool {
+    let Some(until) = until else { return false };
+    let beyond = |worker: u32, progress: &Progress| {
+        until.get(worker as usize).is_some_and(|limit| progress.at > *limit)
+    };
+    entry.progress.is_some_and(|progress| beyond(worker, &progress))
+        || entry.passed.workers.iter().any(|(worker, progress)| beyond(*worker, progress))
 }
 
 /// How many entries of each of `streams` streams to ask for at once, so that memory stays bounded.

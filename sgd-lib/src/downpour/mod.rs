@@ -5,11 +5,16 @@
 //! what the others pushed. There is no parameter server: the store keeps a log of the pushes, and
 //! each worker folds it itself.
 //!
+//! Beside Downpour SGD, other algorithms that send differences run on the same log: see [`Algorithm`].
+//!
 //! | file | what it is about |
 //! |---|---|
 //! | `config` | what setup decides and every worker reads |
 //! | `run` | a run from outside: create, watch, stop, report |
 //! | `worker` | the training loop |
+//! | `schedule` | when workers push and fetch, and who waits for whom: an algorithm each |
+//! | `partition` | whose minibatch is whose |
+//! | `carried` | what a worker leaves to its successor beside the log |
 //! | `replica` | a worker's copy of the parameters: base, residue, push, fold |
 //! | `site`, `nodes` | where a worker's pushes go: the global store or its node's |
 //! | `synchronizer` | carries sums between a node's store and the global one |
@@ -19,26 +24,31 @@
 //! | `evaluator` | accuracy on the test data |
 //! | `event`, `record` | what is told of a run while and after it goes on |
 
+mod carried;
 mod config;
 mod evaluator;
 mod event;
 mod link;
 mod log;
 mod nodes;
+mod partition;
 mod record;
 mod replica;
 mod run;
+mod schedule;
 pub mod shipment;
 mod site;
 mod synchronizer;
 mod worker;
 
+pub use carried::Carried;
 pub use config::{Combine, ConfigError, DataRef, Database, RunConfig, learning_rate};
 pub use event::Event;
 pub use log::{Folded, LogError};
 pub use nodes::NodeRecord;
 pub use record::{Model, WorkerRecord};
 pub use run::{Run, RunError, RunStatus, StopReason, run_name};
+pub use schedule::Algorithm;
 pub use site::Settled;
 pub use synchronizer::Synchronizer;
 pub use worker::{Departure, Identity, Surroundings, Worker, WorkerError};

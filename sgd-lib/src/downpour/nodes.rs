@@ -175,6 +175,7 @@ fn take(store: &dyn Store, keys: &RunKeys, stream: u32, seize: bool) -> Result<O
         workers: FIRST_NODE,
         holder,
         ttl: LEASE,
+        from: None,
         seize,
     };
     match store.claim(keys, &request)? {

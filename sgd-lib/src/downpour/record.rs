@@ -37,7 +37,9 @@ pub struct WorkerRecord {
     pub staleness_sum: f64,
     /// The largest of them.
     pub staleness_max: u64,
-    /// How often the shard changed hands.
+    /// Invocations that worked on the shard.
+    pub invocations: u32,
+    /// How often the shard changed hands for another reason than that each invocation does one epoch.
     pub handovers: u32,
     /// Bytes of encoded deltas pushed.
     pub bytes_pushed: u64,

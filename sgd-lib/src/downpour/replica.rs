@@ -2,6 +2,9 @@
 //!
 //! θ = the parameters that are trained; base = initial parameters + every entry folded so far;
 //! residue = what a lossy codec has not sent yet. All are flat vectors in the architecture's layout.
+//!
+//! What the replica itself pushed becomes part of base when the push is accepted, or, where workers wait
+//! for one another, with the others' (`comes_back`): added in the same order by all, it gives the same bits.
 
 use crate::codec::{Codec, CodecError, Encoder};
 
@@ -14,11 +17,12 @@ pub(super) struct Replica {
     decoded: Vec<f32>,
     encoder: Encoder,
     whole: Encoder,
+    comes_back: bool,
 }
 
 impl Replica {
-    /// A copy of `base`.
-    pub(super) fn new(base: Vec<f32>, codec: Codec, rows: &[(usize, usize)]) -> Self {
+    /// A copy of `base`; `comes_back`: what it pushes is folded in with what others push.
+    pub(super) fn new(base: Vec<f32>, codec: Codec, rows: &[(usize, usize)], comes_back: bool) -> Self {
         let zeros = vec![0.0; base.len()];
         Self {
             parameters: base.clone(),
@@ -27,6 +31,7 @@ impl Replica {
             decoded: zeros,
             encoder: Encoder::new(codec, rows),
             whole: Encoder::new(Codec::F32, rows),
+            comes_back,
         }
     }
 
@@ -40,17 +45,18 @@ impl Replica {
         &self.base
     }
 
-    /// Encodes what θ moved since the last push, times `combine`, plus the residue; with `flush`
+    /// Encodes what θ moved since the last push, times `weight`, plus the residue; with `flush`
     /// as f32, so that nothing is held back. Afterwards θ = base + what was encoded: exactly what
     /// base becomes with [`Replica::accept`], so a row without a gradient stays equal and is skipped.
+    /// Where the push comes back, θ = base until then.
     pub(super) fn encode(
         &mut self,
-        combine: f32,
+        weight: f32,
         flush: bool,
         payload: &mut Vec<u8>,
     ) -> Result<(), CodecError> {
         for ((residue, theta), base) in self.residue.iter_mut().zip(&self.parameters).zip(&self.base) {
-            *residue += combine * (theta - base);
+            *residue += weight * (theta - base);
         }
         let encoder = if flush { &mut self.whole } else { &mut self.encoder };
         encoder.encode(&self.residue, &mut self.decoded, payload)?;
@@ -58,19 +64,22 @@ impl Replica {
             self.residue.iter_mut().zip(&self.decoded).zip(&mut self.parameters).zip(&self.base)
         {
             *residue -= decoded;
-            *theta = base + decoded;
+            *theta = if self.comes_back { *base } else { base + decoded };
         }
         Ok(())
     }
 
     /// The push that was encoded last stands in the log.
     pub(super) fn accept(&mut self) {
+        if self.comes_back {
+            return;
+        }
         for (base, decoded) in self.base.iter_mut().zip(&self.decoded) {
             *base += decoded;
         }
     }
 
-    /// Folds in what others pushed.
+    /// Folds in what was pushed by others, or by all.
     pub(super) fn fold(&mut self, sum: &[f32]) {
         for ((base, theta), x) in self.base.iter_mut().zip(&mut self.parameters).zip(sum) {
             *base += x;
@@ -81,7 +90,8 @@ impl Replica {
     /// Takes over a base that was rebuilt from snapshot and log; θ keeps what it has not pushed.
     pub(super) fn rebase(&mut self, base: Vec<f32>) {
         for ((theta, old), new) in self.parameters.iter_mut().zip(&self.base).zip(&base) {
-            *theta += new - old;
+            // What is equal stays so to the bit.
+            *theta = if theta == old { *new } else { *theta + (new - old) };
         }
         self.base = base;
     }
@@ -97,7 +107,7 @@ mod tests {
     #[test]
     fn what_is_pushed_is_what_base_becomes() {
         for codec in [Codec::F32, Codec::F16, Codec::Int8] {
-            let mut replica = Replica::new(vec![0.5; 6], codec, ROWS);
+            let mut replica = Replica::new(vec![0.5; 6], codec, ROWS, false);
             replica.parameters()[..2].copy_from_slice(&[0.75, 0.4]);
             let mut payload = Vec::new();
             replica.encode(0.5, false, &mut payload).unwrap();
@@ -111,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_flush_sends_what_rounding_held_back() {
-        let mut replica = Replica::new(vec![0.0; 6], Codec::Int8, ROWS);
+        let mut replica = Replica::new(vec![0.0; 6], Codec::Int8, ROWS, false);
         let moved = [0.1, 0.033, -0.7, 0.2, 0.0, 0.0];
         replica.parameters().copy_from_slice(&moved);
         let mut payload = Vec::new();
@@ -127,10 +137,29 @@ mod tests {
 
     #[test]
     fn a_new_base_keeps_what_was_not_pushed() {
-        let mut replica = Replica::new(vec![0.0; 6], Codec::F32, ROWS);
+        let mut replica = Replica::new(vec![0.0; 6], Codec::F32, ROWS, false);
         replica.parameters()[0] = 1.0;
         replica.fold(&[0.0, 2.0, 0.0, 0.0, 0.0, 0.0]);
         replica.rebase(vec![4.0; 6]);
         assert_eq!(replica.parameters(), [5.0, 4.0, 4.0, 4.0, 4.0, 4.0]);
+    }
+
+    #[test]
+    fn a_push_that_comes_back_counts_once_and_its_residue_goes_on() {
+        let mut replica = Replica::new(vec![0.5; 6], Codec::Int8, ROWS, true);
+        let moved = [0.75, 0.4, 0.5, 0.51, 0.5, 0.503];
+        replica.parameters().copy_from_slice(&moved);
+        let (mut payload, mut sum) = (Vec::new(), vec![0.0; 6]);
+        replica.encode(0.5, false, &mut payload).unwrap();
+        replica.accept();
+        assert_eq!((replica.base(), &replica.parameters[..]), (&[0.5; 6][..], &[0.5; 6][..]));
+        decode_add(&payload, ROWS, &mut sum).unwrap();
+        replica.encode(0.5, true, &mut payload).unwrap();
+        decode_add(&payload, ROWS, &mut sum).unwrap();
+        replica.fold(&sum);
+        assert_eq!(replica.base(), replica.parameters.clone());
+        for (base, moved) in replica.base().iter().zip(moved) {
+            assert!((base - (0.5 + moved) / 2.0).abs() < 1e-7, "{base} {moved}");
+        }
     }
 }

@@ -211,12 +211,27 @@ impl Run {
     /// # Errors
     /// The store fails.
     pub fn claim(&self, place: &str, worker: Option<u32>, ttl: Duration) -> Result<Claim, RunError> {
+        self.claim_from(place, worker, None, ttl)
+    }
+
+    /// The same; the lease of the token `from` counts as free: its holder calls its successor.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn claim_from(
+        &self,
+        place: &str,
+        worker: Option<u32>,
+        from: Option<u64>,
+        ttl: Duration,
+    ) -> Result<Claim, RunError> {
         let request = ClaimRequest {
             place: place.to_owned(),
             worker,
             workers: self.config.workers,
             holder: format!("{:016x}", rand::random::<u64>()),
             ttl,
+            from,
             seize: false,
         };
         Ok(self.store.claim(&self.keys, &request)?)

@@ -146,12 +146,16 @@ impl Site {
         if global.control(keys)?.stop.is_none() {
             return Ok(());
         }
-        for worker in Nodes::read(global, keys)?.value.residents(self.number) {
+        let nodes = Nodes::read(global, keys)?.value;
+        for worker in nodes.residents(self.number) {
             if global.held(keys, worker..worker + 1)?.contains(&true) {
                 return Ok(());
             }
         }
-        self.store.delete_run(&self.keys)?;
+        // Also what is left of earlier stays on this node.
+        for number in nodes.numbers().filter(|number| nodes.name(*number) == nodes.name(self.number)) {
+            self.store.delete_run(&keys.on_node(number))?;
+        }
         Ok(())
     }
 

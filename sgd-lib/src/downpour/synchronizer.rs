@@ -37,7 +37,7 @@ const TAKEOVER_LOOK: Duration = Duration::from_millis(100);
 /// No push waits longer for others to go with it.
 const LONGEST: Duration = Duration::from_millis(500);
 /// Between two looks who is wanted on another node, and two records of what was done.
-const TABLE_LOOK: Duration = Duration::from_millis(200);
+const TABLE_LOOK: Duration = Duration::from_millis(100);
 
 /// The synchronizer that a worker brings along.
 pub struct Synchronizer {

@@ -1,32 +1,31 @@
 //! The training loop.
 
 mod ending;
+mod epoch;
+mod start;
 mod talk;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::carried::Carried;
 use super::config::RunConfig;
 use super::evaluator::Evaluator;
 use super::event::Event;
 use super::link::{FarEnd, GlobalEnd, Link};
-use super::log::{Folded, LogError};
-use super::record::{Model, WorkerRecord};
+use super::log::{Folded, LogError, Until};
+use super::partition::Partition;
+use super::record::WorkerRecord;
 use super::replica::Replica;
 use super::run::{Run, StopReason};
+use super::schedule::{Schedule, Since};
 use crate::codec::CodecError;
 use crate::dataset::{EpochOrder, Split};
-use crate::network::{Backprop, Centring, DropoutKey, Minibatch};
+use crate::network::{Backprop, Centring};
 use crate::optimizer::Optimizer;
-use crate::state;
-use crate::store::{
-    self, Control, Cursors, Exchange, Lease, Position, Progress, RUN_TTL, RunKeys, Store, StoreError,
-};
-
-/// How long a worker waits for setup to say how many workers there are.
-const START_PATIENCE: Duration = Duration::from_secs(15);
-/// Between two events of a worker's progress.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+use crate::state::{self, StateError};
+use crate::store::{Lease, Progress, RUN_TTL, RunKeys, Store, StoreError};
+use start::{check_data, read_record, wait_for_start};
 
 /// Why a worker could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +50,14 @@ pub enum WorkerError {
     /// No thread could be started.
     #[error("starting the thread that talks to the store: {0}")]
     Thread(#[from] std::io::Error),
+    /// Nobody takes the place of a worker for whom the others wait.
+    #[error("worker {worker} has been gone for {seconds} s, and nobody has taken its place; all wait for it")]
+    Abandoned {
+        /// The worker.
+        worker: u32,
+        /// How long nobody has held its lease.
+        seconds: u64,
+    },
     /// The thread that talks to the store is gone.
     #[error("the thread that talks to the store ended")]
     LinkEnded,
@@ -62,8 +69,8 @@ impl From<StoreError> for WorkerError {
     }
 }
 
-impl From<state::StateError> for WorkerError {
-    fn from(error: state::StateError) -> Self {
+impl From<StateError> for WorkerError {
+    fn from(error: StateError) -> Self {
         Self::Log(error.into())
     }
 }
@@ -75,6 +82,12 @@ pub enum Departure {
     Finished(StopReason),
     /// It was asked to go, and pushed everything that it had; another may go on where it stopped.
     HandedOver,
+    /// Its part of an epoch is done and pushed, and each invocation does one: another has to go on
+    /// with the next. The lease is still held, for that one to take over.
+    EpochEnded {
+        /// The epoch to go on with.
+        next: u32,
+    },
     /// Somebody else holds its lease, or the run was deleted.
     Replaced,
     /// The run has fewer workers than places were given: its minibatches belong to others.
@@ -97,6 +110,23 @@ pub trait Surroundings: Send + Sync {
 
     /// Somebody should take the place of this worker. Must not block; may be called again.
     fn recruit(&self, worker: u32);
+
+    /// What the predecessor of this worker left, if it is kept anywhere.
+    ///
+    /// # Errors
+    /// It can't be read.
+    fn pick_up(&self, _worker: u32) -> Result<Option<Carried>, StateError> {
+        Ok(None)
+    }
+
+    /// Keeps what the successor of this worker needs beside the log: without it the optimizer starts anew.
+    /// Of two that are left for the same worker, the one that [supersedes](Carried::supersedes) stays.
+    ///
+    /// # Errors
+    /// It can't be kept.
+    fn leave(&self, _worker: u32, _carried: Carried) -> Result<(), StateError> {
+        Ok(())
+    }
 }
 
 /// One worker of a run: a lease, a shard, a copy of the parameters.
@@ -107,8 +137,8 @@ pub struct Worker<'a> {
     lease: Lease,
     surroundings: &'a dyn Surroundings,
     train: Split<'a>,
-    /// Workers of the run.
-    workers: u32,
+    partition: Partition,
+    schedule: Box<dyn Schedule>,
     replica: Replica,
     link: Link,
     backprop: Backprop,
@@ -119,9 +149,10 @@ pub struct Worker<'a> {
     gradient: Vec<f32>,
     /// Where the worker stands, its predecessors' work included.
     progress: Progress,
-    /// Minibatches since the last push and fetch.
-    since_push: u32,
-    since_fetch: u32,
+    /// What it did since the last push and fetch.
+    since: Since,
+    /// The number, among its own of the epoch, of the minibatch that it computed last.
+    last: u32,
     /// Pushes since the last fetch.
     unfetched_pushes: u64,
     /// Buffers that travel through the link and back.
@@ -131,6 +162,10 @@ pub struct Worker<'a> {
     all_done: bool,
     /// The next request is answered when everything is in the global store.
     pass_on: bool,
+    /// The last fetch found everybody where this worker waits for them.
+    complete: bool,
+    /// Since when somebody for whom this worker may wait has been gone.
+    gone_since: Option<(u32, Instant)>,
     /// Why training has to end, once it has.
     ending: Option<Departure>,
     record: WorkerRecord,
@@ -162,24 +197,31 @@ impl<'a> Worker<'a> {
         check_data(config, train, test)?;
         let clock = (store.now_ms()?, Instant::now());
         let workers = wait_for_start(&**store, keys, &lease)?;
+        let partition = Partition::new(train.len(), config.batch_size, workers);
+        let schedule = config.algorithm.schedule(config, partition, lease.worker);
         let rows = config.architecture.rows();
         let stream = match &run.site {
             Some(site) => site.take_stream(lease.worker)?,
             None => lease.clone(),
         };
-        let (log, log_keys) = run.log();
-        let folded = Folded::load(&**log, log_keys, &rows)?;
-        let mut progress = store::progress(&folded.vector, lease.worker);
+        let folded = load(run, &lease, &*schedule)?;
+        let mut progress = folded.progress(lease.worker);
         if run.site.is_some() && resumed {
             let global = Folded::load(&**store, keys, &rows)?;
-            progress = progress.farther(store::progress(&global.vector, lease.worker));
+            progress = progress.farther(global.progress(lease.worker));
         }
-        let (record, record_version) = read_record(run, &lease, identity, resumed)?;
+        let carried = surroundings.pick_up(lease.worker)?.filter(|carried| carried.fits(progress.at));
+        let unplanned = resumed && !carried.as_ref().is_some_and(Carried::is_planned);
+        let (record, record_version) = read_record(run, &lease, identity, unplanned)?;
         let parameters = config.architecture.parameter_count();
-        let link = Link::start(far_end(run, &lease, stream, workers, &folded))?;
-        Ok(Self {
-            link,
-            replica: Replica::new(folded.parameters, config.codec, &rows),
+        let extent = (workers, config.epochs);
+        let (log, log_keys) = run.log();
+        let global = run.site.clone().map(|site| GlobalEnd::new(run, lease.clone(), site));
+        let far_end =
+            FarEnd::new(log.clone(), log_keys.clone(), stream, rows.clone(), extent, &folded, global);
+        let mut worker = Self {
+            link: Link::start(far_end, lease.worker)?,
+            replica: Replica::new(folded.parameters, config.codec, &rows, schedule.is_synchronous()),
             backprop: Backprop::new(&config.architecture, config.batch_size as usize, config.dropout),
             centring: config.optimizer.is_linear().then(|| Centring::new(&config.architecture, train)),
             optimizer: config.optimizer.build(parameters),
@@ -192,16 +234,19 @@ impl<'a> Worker<'a> {
             lease,
             surroundings,
             train,
-            workers,
+            partition,
+            schedule,
             progress,
-            since_push: 0,
-            since_fetch: 0,
+            since: Since::default(),
+            last: 0,
             unfetched_pushes: 0,
             payload: Vec::new(),
             sum: vec![0.0; parameters],
             snapshot_due: false,
             all_done: false,
             pass_on: false,
+            complete: false,
+            gone_since: None,
             ending: None,
             record,
             record_version,
@@ -209,7 +254,11 @@ impl<'a> Worker<'a> {
             told: (Instant::now(), progress.samples),
             loss_sum: 0.0,
             clock,
-        })
+        };
+        if let Some(carried) = carried {
+            worker.take_up(&carried);
+        }
+        Ok(worker)
     }
 
     /// Trains until the run is over, the worker has to leave, or somebody replaced it.
@@ -218,7 +267,7 @@ impl<'a> Worker<'a> {
     /// The store can't be reached for longer than it is patient, or training diverged. What was
     /// pushed stays pushed; another worker can go on from there.
     pub fn train(mut self) -> Result<Departure, WorkerError> {
-        if self.lease.worker >= self.workers {
+        if self.lease.worker >= self.partition.workers() {
             self.link.close();
             self.store.release(&self.run, &self.lease)?;
             return Ok(Departure::Surplus);
@@ -226,6 +275,10 @@ impl<'a> Worker<'a> {
         self.begin()?;
         while self.ending.is_none() && self.progress.at.epoch < self.config.epochs {
             self.epoch()?;
+            let next = self.progress.at.epoch;
+            if self.ending.is_none() && self.config.invocation_is_an_epoch() && next < self.config.epochs {
+                self.ending = Some(Departure::EpochEnded { next });
+            }
         }
         if self.ending.is_none() {
             self.wait_for_the_others()?;
@@ -242,85 +295,10 @@ impl<'a> Worker<'a> {
             worker: self.lease.worker,
             node: self.record.node.clone(),
             pod: self.record.pod.clone(),
-            resumed: self.record.handovers > 0,
-        })
-    }
-
-    /// The rest of the epoch that the worker stands in.
-    fn epoch(&mut self) -> Result<(), WorkerError> {
-        let epoch = self.progress.at.epoch;
-        self.order.shuffle(self.config.seed, epoch);
-        let total = self.order.minibatches(self.config.batch_size as usize) as u32;
-        // Minibatch i belongs to worker i mod M: each to exactly one.
-        let own = total.saturating_sub(self.lease.worker).div_ceil(self.workers);
-        while self.progress.at.minibatch < own {
-            if self.surroundings.must_leave() {
-                self.ending = Some(Departure::HandedOver);
-            }
-            if self.ending.is_some() {
-                return Ok(());
-            }
-            let trained = self.step(epoch, own)?;
-            self.talk(own)?;
-            self.evaluate(trained)?;
-        }
-        self.progress.at = Position { epoch: epoch + 1, minibatch: 0 };
-        self.record.epochs = epoch + 1;
-        self.flush()?;
-        self.write_record()?;
-        if self.lease.worker == 0 && self.config.target_accuracy.is_none() {
-            let evaluation = self.evaluator.sample(self.replica.base());
-            self.tell_evaluation(evaluation, false)?;
-        }
-        Ok(())
-    }
-
-    /// Trains on one minibatch. Returns its number of samples.
-    fn step(&mut self, epoch: u32, own: u32) -> Result<u64, WorkerError> {
-        let at = self.progress.at.minibatch;
-        let index = self.lease.worker + at * self.workers;
-        let samples = self.order.minibatch(index as usize, self.config.batch_size as usize);
-        let done = (f64::from(epoch) + f64::from(at) / f64::from(own)) / f64::from(self.config.epochs);
-        let rate = self.config.schedule.rate(self.config.learning_rate, done);
-        let minibatch = Minibatch { split: self.train, samples };
-        let key = DropoutKey { seed: self.config.seed, epoch, minibatch: index };
-        let parameters = self.replica.parameters();
-        self.loss_sum += self.backprop.gradient(parameters, &minibatch, key, &mut self.gradient);
-        if let Some(centring) = &mut self.centring {
-            centring.apply(&mut self.gradient);
-        }
-        self.optimizer.step(rate, &self.gradient, parameters);
-        let trained = samples.len() as u64;
-        self.progress.at.minibatch += 1;
-        self.progress.minibatches += 1;
-        self.progress.samples += trained;
-        self.since_push += 1;
-        self.since_fetch += 1;
-        Ok(trained)
-    }
-
-    /// Worker 0 tries the parameters as soon as they may have reached the target. It waits for the
-    /// push in flight, so that what is tried depends on counts only, not on the clock.
-    fn evaluate(&mut self, trained: u64) -> Result<(), WorkerError> {
-        let Some(target) = self.config.target_accuracy else { return Ok(()) };
-        if self.lease.worker != 0 || !self.evaluator.is_due(trained) {
-            return Ok(());
-        }
-        self.settle()?;
-        let sample = self.evaluator.sample(self.replica.base());
-        self.tell_evaluation(sample, false)?;
-        if sample.accuracy() < target {
-            return Ok(());
-        }
-        let whole = self.evaluator.whole(self.replica.base());
-        self.tell_evaluation(whole, true)?;
-        if whole.accuracy() >= target {
-            let model = Model { evaluation: whole, parameters: self.replica.base().to_vec() };
-            model.create(&*self.store, &self.run)?;
-            let reason = self.store.stop(&self.run, StopReason::Target.name())?;
-            self.ending = Some(Departure::Finished(reason.parse().unwrap_or(StopReason::Requested)));
-        }
-        Ok(())
+            invocation: self.record.invocations,
+            handovers: self.record.handovers,
+        })?;
+        self.meet()
     }
 
     /// The store's clock.
@@ -340,7 +318,7 @@ impl<'a> Worker<'a> {
         // does not know of, may have written meanwhile: whoever still holds the lease writes again.
         match state::put(&*self.store, &key, &self.record, self.record_version, Some(RUN_TTL)) {
             Ok(version) => self.record_version = version,
-            Err(state::StateError::Conflict { .. }) => {
+            Err(StateError::Conflict { .. }) => {
                 let found = self.store.read(&key)?;
                 self.record_version = found.map_or(0, |found| found.version);
             }
@@ -350,84 +328,10 @@ impl<'a> Worker<'a> {
     }
 }
 
-fn check_data(config: &RunConfig, train: Split<'_>, test: Split<'_>) -> Result<(), WorkerError> {
-    let wanted = config.architecture.inputs() as u64;
-    for split in [train, test] {
-        let found = split.pixels as u64;
-        if found != wanted {
-            return Err(WorkerError::Data { what: "pixels per image", found, wanted });
-        }
-    }
-    for (what, split) in [("training images", train), ("test images", test)] {
-        if split.is_empty() {
-            return Err(WorkerError::Data { what, found: 0, wanted: 1 });
-        }
-    }
-    let classes = config.architecture.outputs() as u64;
-    let highest = train.labels.iter().chain(test.labels).max().map_or(0, |&label| u64::from(label));
-    if highest >= classes {
-        return Err(WorkerError::Data { what: "classes or more", found: highest + 1, wanted: classes });
-    }
-    Ok(())
-}
-
-/// Setup fixes the number of workers when every one has its place, or is given up. Should setup have
-/// died, the workers that are there go on by themselves. The lease is kept meanwhile.
-fn wait_for_start(store: &dyn Store, run: &RunKeys, lease: &Lease) -> Result<u32, StoreError> {
-    let deadline = Instant::now() + START_PATIENCE;
-    let mut pause = Duration::from_micros(500);
-    loop {
-        let look = Exchange { lease: Some(lease), cursors: Some(&Cursors::new()), ..Exchange::default() };
-        let control = store.exchange(run, &look)?.control;
-        match control.workers {
-            Some(workers) => return Ok(workers),
-            None if control.stop.is_some() || Instant::now() > deadline => break,
-            None => std::thread::sleep(pause),
-        }
-        pause = (pause * 2).min(Duration::from_millis(20));
-    }
-    let streams = store.streams(run)?;
-    tracing::warn!(workers = streams, "setup did not say how many workers there are: those that are here");
-    store.fix_workers(run, streams.max(1))
-}
-
-/// The worker's `stream` is in the log; its `lease` gives the right to its number.
-fn far_end(run: &Run, lease: &Lease, stream: Lease, workers: u32, folded: &Folded) -> FarEnd {
+/// The parameters that a worker starts from: those that it had when it stopped, as far as they were pushed.
+fn load(run: &Run, lease: &Lease, schedule: &dyn Schedule) -> Result<Folded, LogError> {
+    let awaited = |at| schedule.awaited(at);
+    let until = if schedule.is_synchronous() { Until::Stand(lease.worker, &awaited) } else { Until::End };
     let (log, keys) = run.log();
-    FarEnd {
-        store: log.clone(),
-        run: keys.clone(),
-        lease: stream,
-        global: run.site.clone().map(|site| GlobalEnd {
-            store: run.store().clone(),
-            run: run.keys().clone(),
-            lease: lease.clone(),
-            site,
-            looked: None,
-            control: Control::default(),
-        }),
-        rows: run.config().architecture.rows(),
-        vector: folded.vector.clone(),
-        snapshot_version: folded.snapshot_version,
-        workers,
-        epochs: run.config().epochs,
-        log_bytes: folded.log_bytes,
-        watched: Instant::now(),
-    }
-}
-
-fn read_record(
-    run: &Run,
-    lease: &Lease,
-    identity: &Identity,
-    resumed: bool,
-) -> Result<(WorkerRecord, u64), state::StateError> {
-    let found = state::get::<WorkerRecord>(&**run.store(), &run.keys().worker(lease.worker))?;
-    let (mut record, version) = found.map_or_else(Default::default, |found| (found.value, found.version));
-    record.worker = lease.worker;
-    record.node.clone_from(&identity.node);
-    record.pod.clone_from(&identity.pod);
-    record.on_node = run.site.is_some();
-    record.handovers += u32::from(resumed);
-    Ok((record, version))
+    Folded::load_until(&**log, keys, &run.config().architecture.rows(), until)
 }

@@ -28,6 +28,14 @@ impl Optimizer for Adagrad {
         check_lengths(self.squares.len(), gradient, parameters);
         kernel::adagrad(self.simd, learning_rate, EPSILON, gradient, &mut self.squares, parameters);
     }
+
+    fn accumulators(&self) -> &[f32] {
+        &self.squares
+    }
+
+    fn accumulators_mut(&mut self) -> &mut [f32] {
+        &mut self.squares
+    }
 }
 
 #[cfg(test)]

@@ -30,6 +30,14 @@ impl OptimizerKind {
         }
     }
 
+    /// Values that it remembers for each parameter.
+    pub fn accumulators_per_parameter(self) -> usize {
+        match self {
+            Self::Sgd => 0,
+            Self::Momentum | Self::Adagrad => 1,
+        }
+    }
+
     /// The optimizer in its initial state, for this many parameters.
     pub fn build(self, parameter_count: usize) -> Box<dyn Optimizer> {
         match self {
@@ -51,6 +59,20 @@ mod tests {
         }
         let error = "adam".parse::<OptimizerKind>().unwrap_err();
         assert_eq!(error.to_string(), "optimizer is `adam`; it must be one of sgd, momentum, adagrad");
+    }
+
+    #[test]
+    fn one_that_takes_up_what_another_left_goes_on_like_it() {
+        for &kind in OptimizerKind::ALL {
+            let (mut first, mut parameters) = (kind.build(2), [1.0, -1.0]);
+            first.step(0.1, &[0.5, -0.25], &mut parameters);
+            assert_eq!(first.accumulators().len(), 2 * kind.accumulators_per_parameter(), "{kind}");
+            let (mut second, mut resumed) = (kind.build(2), parameters);
+            second.accumulators_mut().copy_from_slice(first.accumulators());
+            first.step(0.1, &[0.125, 1.0], &mut parameters);
+            second.step(0.1, &[0.125, 1.0], &mut resumed);
+            assert_eq!(parameters, resumed, "{kind}");
+        }
     }
 
     #[test]

@@ -25,6 +25,16 @@ pub trait Optimizer: Send {
     /// # Panics
     /// If the lengths differ from each other, or from what the optimizer was made for.
     fn step(&mut self, learning_rate: f32, gradient: &[f32], parameters: &mut [f32]);
+
+    /// What it remembers of the gradients so far, a value a parameter; empty where it remembers nothing.
+    fn accumulators(&self) -> &[f32] {
+        &[]
+    }
+
+    /// The same, to be set by somebody who goes on where another optimizer stopped.
+    fn accumulators_mut(&mut self) -> &mut [f32] {
+        &mut []
+    }
 }
 
 /// All vectors of a step are of the same length.

@@ -28,6 +28,14 @@ impl Optimizer for Momentum {
         check_lengths(self.velocity.len(), gradient, parameters);
         kernel::momentum(self.simd, learning_rate, DECAY, gradient, &mut self.velocity, parameters);
     }
+
+    fn accumulators(&self) -> &[f32] {
+        &self.velocity
+    }
+
+    fn accumulators_mut(&mut self) -> &mut [f32] {
+        &mut self.velocity
+    }
 }
 
 #[cfg(test)]

@@ -11,8 +11,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::store::{Store, StoreError, Write};
 
-/// No typed value is larger than this; parameters and data travel as blobs.
-pub const MAX_VALUE_BYTES: usize = 1 << 20;
+/// No typed value is larger than this: an optimizer's accumulators, a value a parameter, are among the
+/// largest. Parameters and data travel as blobs.
+pub const MAX_VALUE_BYTES: usize = 16 << 20;
 
 /// Why a typed value could not be read or written.
 #[derive(Debug, thiserror::Error)]

@@ -135,6 +135,16 @@ impl RunKeys {
         self.key(&format!("node:{node}"))
     }
 
+    /// Typed state: what a worker left to its successor.
+    pub fn carried(&self, worker: u32) -> String {
+        format!("{}{worker}", self.every_carried())
+    }
+
+    /// What the keys of [`RunKeys::carried`] start with.
+    pub(super) fn every_carried(&self) -> String {
+        self.key("carried:")
+    }
+
     /// Blob: the final parameters and their accuracy.
     pub fn model(&self) -> String {
         self.key("model")

@@ -35,6 +35,8 @@ pub struct ClaimRequest {
     pub holder: String,
     /// How long the lease shall last without a renewal.
     pub ttl: Duration,
+    /// The token of a lease that its holder gives up to this claim, having pushed everything.
+    pub from: Option<u64>,
     /// Take it even from a living holder: who has the right to it was decided elsewhere.
     pub seize: bool,
 }

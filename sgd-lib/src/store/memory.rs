@@ -93,6 +93,12 @@ impl RunState {
         self.leases.get(&worker).and_then(Expiring::alive).is_some()
     }
 
+    fn is_given_up(&self, worker: u32, from: Option<u64>) -> bool {
+        let held = self.leases.get(&worker).and_then(Expiring::alive);
+        let token = held.and_then(|held| held.rsplit(':').next()?.parse().ok());
+        token.is_some() && token == from
+    }
+
     fn free_place(&self, workers: u32) -> Option<u32> {
         let free = |&worker: &u32| !self.is_held(worker);
         let untouched = (0..workers).filter(free).find(|worker| !self.logs.contains_key(worker));
@@ -116,8 +122,11 @@ impl RunState {
             }
             _ => request.worker.or_else(|| self.free_place(workers)),
         };
-        let free = |&worker: &u32| (of_node || worker < workers) && (request.seize || !self.is_held(worker));
-        let Some(worker) = wanted.filter(free) else {
+        let free = |worker| {
+            request.seize || !self.is_held(worker) || self.is_given_up(worker, request.from)
+        };
+        let there = |&worker: &u32| of_node || worker < workers;
+        let Some(worker) = wanted.filter(|worker| there(worker) && free(*worker)) else {
             return Claim::Taken;
         };
         self.places.insert(request.place.clone(), worker);
@@ -237,6 +246,8 @@ impl Store for MemoryStore {
 
     fn delete_log(&self, run: &RunKeys) -> Result<(), StoreError> {
         let mut inner = self.inner();
+        let carried = run.every_carried();
+        inner.values.retain(|key, _| !key.starts_with(&carried));
         let state = inner.state(run);
         state.places.clear();
         state.logs.clear();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cursors, EntryId, Passed, Progress};
+use super::{Cursors, Entry, EntryId, Passed, Progress};
 
 /// How far a snapshot goes in one stream.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -15,6 +15,18 @@ pub struct Mark {
     pub progress: Progress,
     /// What it had passed on, where it is a synchronizer's.
     pub passed: Passed,
+}
+
+impl Mark {
+    /// Goes on to the next entry of the stream.
+    pub fn follow(&mut self, entry: &Entry) {
+        self.id = entry.id;
+        // A fence says nothing of what was done.
+        if let Some(progress) = entry.progress {
+            self.progress = progress;
+            self.passed.clone_from(&entry.passed);
+        }
+    }
 }
 
 /// How far a snapshot goes in each stream.

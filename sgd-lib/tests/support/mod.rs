@@ -8,7 +8,7 @@ use std::sync::Arc;
 use local_redis::{LocalRedis, Options};
 use sgd_lib::codec::Codec;
 use sgd_lib::dataset::{self, Dataset, Transpose};
-use sgd_lib::downpour::{Combine, DataRef, Database, RunConfig};
+use sgd_lib::downpour::{Algorithm, Combine, DataRef, Database, RunConfig};
 use sgd_lib::network::Architecture;
 use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
 use sgd_lib::store::{MemoryStore, RedisStore, Store};
@@ -53,6 +53,7 @@ pub(crate) fn config(workers: u32) -> RunConfig {
         target_accuracy: None,
         dropout: 0.2,
         optimizer: OptimizerKind::Sgd,
+        algorithm: Algorithm::Downpour,
         combine: Combine::Mean,
         database: Database::Global,
         n_sync: 10,

@@ -71,6 +71,8 @@ pub(super) struct Route {
 /// See the module.
 pub(super) struct Relay {
     route: Route,
+    /// Workers wait for one another: what they pushed in different rounds has to stay apart.
+    in_rounds: bool,
     /// The last entry that it wrote, or its fence.
     last: EntryId,
     /// What the stream that it writes has passed on.
@@ -84,6 +86,8 @@ pub(super) struct Relay {
     since: Instant,
     /// They should not wait for more: an epoch ended, or somebody leaves.
     urgent: bool,
+    /// Where the workers stand whose pushes these are, where that is the same for all.
+    round: Option<Position>,
     /// The last push of a worker is among them: nothing may be held back.
     finished: bool,
     encoder: Encoder,
@@ -107,6 +111,7 @@ impl Relay {
             waiting: 0,
             since: Instant::now(),
             urgent: false,
+            round: None,
             finished: false,
             encoder: Encoder::new(route.codec, &route.rows),
             whole: Encoder::new(Codec::F32, &route.rows),
@@ -115,8 +120,14 @@ impl Relay {
             renewed: Instant::now(),
             registered: false,
             snapshot_version: 0,
+            in_rounds: false,
             route,
         }
+    }
+
+    /// From now on what belongs to different rounds is passed on apart.
+    pub(super) fn keep_rounds_apart(&mut self) {
+        self.in_rounds = true;
     }
 
     /// Takes over what a predecessor had read but not passed on: `sum`, which ends where `read` says.
@@ -196,6 +207,7 @@ impl Relay {
     }
 
     fn take(&mut self, stream: u32, entry: &Entry) -> Result<(), RelayError> {
+        self.keep_apart(entry)?;
         let cursor = self.read.cursors.entry(stream).or_default();
         if entry.prev != *cursor {
             return Err(RelayError::Lost { store: self.route.from.clone(), stream });
@@ -218,6 +230,21 @@ impl Relay {
         for (worker, progress) in &entry.passed.workers {
             self.read.hear(*worker, *progress);
         }
+        Ok(())
+    }
+
+    /// A reader that waits for the others' round must not get the next one with it.
+    fn keep_apart(&mut self, entry: &Entry) -> Result<(), RelayError> {
+        if !self.in_rounds || entry.kind == EntryKind::Fence {
+            return Ok(());
+        }
+        let own = entry.progress.filter(|_| entry.passed.workers.is_empty());
+        let round = own.map(|progress| progress.at);
+        if self.waiting > 0 && (round.is_none() || round != self.round) {
+            self.pass_on(false)?;
+        }
+        self.round = round;
+        self.urgent = true;
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use super::relay::{Relay, RelayError, Route, Side};
 use crate::codec::Codec;
 use crate::downpour::log::{Folded, cursors};
 use crate::downpour::run::Run;
+use crate::downpour::schedule::Algorithm;
 use crate::downpour::site::{Site, heard};
 use crate::store::{FROM_ABOVE, Lease, Passed, Position};
 use std::time::Duration;
@@ -45,6 +46,10 @@ pub(super) fn relays(run: &Run, site: &Site, above: &Lease, below: &Lease) -> Re
     let mut down = Relay::new(down, passed(&here, FROM_ABOVE));
     if up.passed().entries > 0 {
         recover(&mut up, &mut down, &here, &there)?;
+    }
+    if config.algorithm == Algorithm::Average {
+        up.keep_rounds_apart();
+        down.keep_rounds_apart();
     }
     Ok(Relays { up, down })
 }

@@ -4,10 +4,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Departure, Event, Worker, WorkerError};
+use crate::downpour::carried::Carried;
 use crate::downpour::log::{Folded, LogError};
 use crate::downpour::record::Model;
 use crate::downpour::run::StopReason;
-use crate::store::{EntryKind, Position, StoreError, progress};
+use crate::store::{EntryKind, Position, StoreError};
 
 /// Whoever makes the model has this long before another tries.
 const FINISH_LOCK: Duration = Duration::from_secs(10);
@@ -47,6 +48,9 @@ impl Worker<'_> {
     /// The last push, the record, and the lease back.
     pub(super) fn leave(mut self) -> Result<Departure, WorkerError> {
         self.settle()?;
+        if let Some(Departure::EpochEnded { .. }) = self.ending {
+            return self.leave_the_next_epoch();
+        }
         // At an epoch's end everything was pushed, the residue too. The fetch is for the stop flag: where
         // the run was stopped meanwhile nobody takes the shard over.
         let push = (self.progress.at.minibatch > 0).then_some(EntryKind::Flush);
@@ -60,7 +64,7 @@ impl Worker<'_> {
         }
         let why = match &ending {
             Departure::Finished(reason) => reason.to_string(),
-            Departure::HandedOver | Departure::Replaced | Departure::Surplus => "hands over".to_owned(),
+            _ => "hands over".to_owned(),
         };
         self.tell(&Event::Left { worker: self.lease.worker, why })?;
         // Where the model is there already nobody needs these pushes.
@@ -74,11 +78,48 @@ impl Worker<'_> {
         }
         // A renewal after the release would take the lease again, for nobody.
         self.link.close();
+        if ending == Departure::HandedOver {
+            self.leave_to_the_successor(false);
+        }
         self.store.release(&self.run, &self.lease)?;
         if ending == Departure::Finished(StopReason::Requested) {
             self.wait_for_the_model()?;
         }
         Ok(ending)
+    }
+
+    /// Everything was pushed at the epoch's end, and the successor takes the lease from this worker.
+    fn leave_the_next_epoch(mut self) -> Result<Departure, WorkerError> {
+        if !self.events.is_empty() {
+            self.send(None, false)?;
+            self.settle()?;
+        }
+        self.link.close();
+        self.leave_to_the_successor(true);
+        Ok(self.ending.unwrap_or(Departure::HandedOver))
+    }
+
+    fn leave_to_the_successor(&self, planned: bool) {
+        let carried = Carried {
+            token: self.lease.token,
+            at: self.progress.at,
+            planned,
+            optimizer: self.optimizer.accumulators().to_vec(),
+            untried: self.evaluator.since(),
+        };
+        if let Err(error) = self.surroundings.leave(self.lease.worker, carried) {
+            let worker = self.lease.worker;
+            tracing::warn!(worker, %error, "the successor has to start its optimizer anew");
+        }
+    }
+
+    /// Goes on from what the predecessor left.
+    pub(super) fn take_up(&mut self, carried: &Carried) {
+        let accumulators = self.optimizer.accumulators_mut();
+        if accumulators.len() == carried.optimizer.len() {
+            accumulators.copy_from_slice(&carried.optimizer);
+        }
+        self.evaluator.go_on_from(carried.untried);
     }
 
     /// Whether it falls to this worker to make the model.
@@ -103,7 +144,7 @@ impl Worker<'_> {
         let deadline = Instant::now() + LAST_PUSHES;
         let own = self.lease.worker as usize;
         while Instant::now() < deadline {
-            let held = self.store.held(&self.run, 0..self.workers)?;
+            let held = self.store.held(&self.run, 0..self.partition.workers())?;
             if held.iter().enumerate().all(|(worker, held)| worker == own || !held) {
                 break;
             }
@@ -121,7 +162,7 @@ impl Worker<'_> {
     fn everything(&self) -> Result<Option<Folded>, LogError> {
         let folded = self.folded()?;
         let end = Position { epoch: self.config.epochs, minibatch: 0 };
-        let all = (0..self.workers).all(|worker| progress(&folded.vector, worker).at >= end);
+        let all = (0..self.partition.workers()).all(|worker| folded.progress(worker).at >= end);
         Ok(all.then_some(folded))
     }
 

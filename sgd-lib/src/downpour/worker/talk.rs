@@ -1,12 +1,23 @@
 //! The worker's side of pushing and fetching.
 
-use super::{Departure, Event, PROGRESS_INTERVAL, Worker, WorkerError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Departure, Event, Worker, WorkerError};
 use crate::downpour::link::{Reply, Request};
 use crate::downpour::run::StopReason;
+use crate::downpour::schedule::Since;
 use crate::network::Evaluation;
 use crate::state;
 use crate::store::{EntryKind, PushOutcome};
-use std::time::Instant;
+
+/// Between two events of a worker's progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+/// Between two looks whether the others are there: at first, and at last.
+const FIRST_PAUSE: Duration = Duration::from_micros(100);
+const LONGEST_PAUSE: Duration = Duration::from_millis(5);
+/// How long workers wait for one whose lease nobody holds.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Worker<'_> {
     /// After a minibatch: takes a reply that has come, and sends what is due. A push or fetch that is
@@ -15,15 +26,43 @@ impl Worker<'_> {
         if let Some(reply) = self.link.poll() {
             self.receive(reply?)?;
         }
-        let push = self.since_push >= self.config.n_push;
-        let fetch = self.since_fetch >= self.config.n_fetch;
-        if push || fetch {
+        let due = self.schedule.due(self.since, self.progress.at);
+        if due.push || due.fetch {
             self.settle()?;
             if self.ending.is_none() {
                 self.tell_progress(own)?;
-                self.send(push.then_some(EntryKind::Push), fetch)?;
+                self.send(due.push.then_some(EntryKind::Push), due.fetch)?;
+                if self.schedule.is_synchronous() {
+                    self.settle()?;
+                    self.meet()?;
+                }
             }
         }
+        Ok(())
+    }
+
+    /// Waits until everybody is where this worker may go on, if it waits for anybody.
+    pub(super) fn meet(&mut self) -> Result<(), WorkerError> {
+        if !self.schedule.is_synchronous() {
+            return Ok(());
+        }
+        let mut pause = FIRST_PAUSE;
+        while self.ending.is_none() && !self.complete {
+            if self.surroundings.must_leave() {
+                self.ending = Some(Departure::HandedOver);
+                break;
+            }
+            if let Some((worker, since)) = self.gone_since
+                && since.elapsed() > PATIENCE
+            {
+                return Err(WorkerError::Abandoned { worker, seconds: since.elapsed().as_secs() });
+            }
+            thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            self.send(None, true)?;
+            self.settle()?;
+        }
+        self.complete = false;
         Ok(())
     }
 
@@ -42,6 +81,7 @@ impl Worker<'_> {
         if !matches!(self.ending, Some(Departure::Replaced)) {
             self.send(Some(EntryKind::Flush), true)?;
             self.settle()?;
+            self.meet()?;
         }
         Ok(())
     }
@@ -51,6 +91,7 @@ impl Worker<'_> {
         self.settle()?;
         let mut request = Request {
             fetch,
+            awaited: self.schedule.awaited(self.progress.at),
             sum: std::mem::take(&mut self.sum),
             payload: std::mem::take(&mut self.payload),
             events: std::mem::take(&mut self.events),
@@ -61,8 +102,8 @@ impl Worker<'_> {
             request.snapshot = Some(self.replica.base().to_vec());
         }
         if let Some(kind) = push {
-            let combine = self.config.combine.factor(self.workers);
-            self.replica.encode(combine, kind == EntryKind::Flush, &mut request.payload)?;
+            let weight = self.schedule.weight(self.since.samples, self.last);
+            self.replica.encode(weight, kind == EntryKind::Flush, &mut request.payload)?;
             self.progress.pushes += 1;
             self.unfetched_pushes += 1;
             self.record.bytes_pushed += request.payload.len() as u64;
@@ -70,10 +111,10 @@ impl Worker<'_> {
                 self.record.bytes_to_global += request.payload.len() as u64;
             }
             request.push = Some((kind, self.progress));
-            self.since_push = 0;
+            self.since = Since { fetch: self.since.fetch, ..Since::default() };
         }
         if fetch {
-            self.since_fetch = 0;
+            self.since.fetch = 0;
         }
         self.link.send(request);
         Ok(())
@@ -93,11 +134,12 @@ impl Worker<'_> {
         }
         if let Some(rebuilt) = reply.rebuilt.take() {
             self.replica.rebase(rebuilt);
-        } else if reply.pushes > 0 {
+        } else if reply.folded {
             self.replica.fold(&reply.sum);
         }
         if let Some(control) = reply.control.take() {
             self.count_fetch(&reply);
+            self.complete = reply.complete;
             self.all_done = reply.all_done;
             // Nobody takes over from a worker of a run that is stopped: it ends there, too.
             let goes_on = matches!(self.ending, None | Some(Departure::HandedOver));
@@ -105,9 +147,15 @@ impl Worker<'_> {
                 self.ending = Some(Departure::Finished(reason.parse().unwrap_or(StopReason::Requested)));
             }
         }
-        for worker in reply.missing {
-            tracing::warn!(worker, "nobody holds this worker's lease: asking for a successor");
-            self.surroundings.recruit(worker);
+        if let Some(missing) = reply.missing {
+            self.gone_since = missing.first().map(|worker| match self.gone_since {
+                Some((gone, since)) if gone == *worker => (gone, since),
+                _ => (*worker, Instant::now()),
+            });
+            for worker in missing {
+                tracing::warn!(worker, "nobody holds this worker's lease: asking for a successor");
+                self.surroundings.recruit(worker);
+            }
         }
         self.snapshot_due |= reply.snapshot_due;
         self.payload = reply.payload;
@@ -119,12 +167,14 @@ impl Worker<'_> {
     /// the last of k such pushes none of the n, the one before it n/k fewer, and so on.
     fn count_fetch(&mut self, reply: &Reply) {
         let pushes = std::mem::take(&mut self.unfetched_pushes);
-        self.record.fetches += 1;
+        // A look at whether the others are there is no fetch.
+        self.record.fetches += u64::from(reply.complete);
         self.record.bytes_fetched += reply.bytes;
         if !self.record.on_node {
             self.record.bytes_from_global += reply.bytes;
         }
-        if pushes > 0 {
+        // Where workers wait for one another, a push has seen everything.
+        if pushes > 0 && !self.schedule.is_synchronous() {
             let unseen = reply.pushes as f64;
             self.record.staleness_sum += unseen * (pushes as f64 + 1.0) / 2.0;
             self.record.staleness_max = self.record.staleness_max.max(reply.pushes);

@@ -170,7 +170,7 @@ impl Store for RedisStore {
     }
 
     fn delete_log(&self, run: &RunKeys) -> Result<(), StoreError> {
-        for name in ["log:*", "lease:*", "lock:*", "snapshot", "streams", "places", "readers"] {
+        for name in ["log:*", "lease:*", "lock:*", "carried:*", "snapshot", "streams", "places", "readers"] {
             self.delete_matching(&format!("{}{name}", run.prefix()))?;
         }
         Ok(())
@@ -212,6 +212,7 @@ impl Store for RedisStore {
                 .arg(&request.holder)
                 .arg(millis(request.ttl))
                 .arg(millis(RUN_TTL))
+                .arg(request.from.map_or_else(String::new, |token| token.to_string()))
                 .arg(u8::from(request.seize))
                 .arg(FIRST_NODE),
         )?;

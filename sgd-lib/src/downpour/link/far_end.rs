@@ -1,0 +1,305 @@
+//! The store's end of the link.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::{Duration, Instant};
+
+use super::{GlobalEnd, Reply, Request};
+use crate::codec;
+use crate::downpour::log::{
+    self, Folded, Gap, LogError, Until, add_streams, advance, cursors, entries_per_read, is_beyond, seen,
+};
+use crate::store::{
+    Entry, EntryId, EntryKind, Exchange, Exchanged, Lease, Mark, Passed, Position, Progress, PushOutcome,
+    RunKeys, Store, Vector, progress,
+};
+
+/// Between two looks at the leases of the others.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What talks to the store.
+pub(in crate::downpour) struct FarEnd {
+    store: Arc<dyn Store>,
+    run: RunKeys,
+    lease: Lease,
+    rows: Vec<(usize, usize)>,
+    /// The number of workers and of epochs: who has to be there, and until when.
+    workers: u32,
+    epochs: u32,
+    /// Where the worker's base stands.
+    folded: Vector,
+    /// Up to where the streams were read.
+    read: Vector,
+    /// What lies in between, of each stream: it belongs to a round that not everybody has finished.
+    held: BTreeMap<u32, VecDeque<Entry>>,
+    snapshot_version: u64,
+    /// Bytes in the log since the newest snapshot, as far as this worker knows.
+    log_bytes: u64,
+    watched: Instant,
+    /// Where the log is in a node's store: the global one, for everything else.
+    global: Option<GlobalEnd>,
+}
+
+impl FarEnd {
+    /// Of a worker among `workers`, whose base is `base`, of a network of these rows.
+    pub(in crate::downpour) fn new(
+        store: Arc<dyn Store>,
+        run: RunKeys,
+        lease: Lease,
+        rows: Vec<(usize, usize)>,
+        (workers, epochs): (u32, u32),
+        base: &Folded,
+        global: Option<GlobalEnd>,
+    ) -> Self {
+        Self {
+            store,
+            run,
+            lease,
+            rows,
+            workers,
+            epochs,
+            folded: base.vector.clone(),
+            read: base.vector.clone(),
+            held: BTreeMap::new(),
+            snapshot_version: base.snapshot_version,
+            log_bytes: base.log_bytes,
+            watched: Instant::now(),
+            global,
+        }
+    }
+}
+
+impl FarEnd {
+    pub(super) fn serve(mut self, requests: &Receiver<Request>, replies: &SyncSender<Result<Reply, LogError>>) {
+        let renew_after = self.lease.ttl / 3;
+        loop {
+            let answered = match requests.recv_timeout(renew_after) {
+                Ok(request) => replies.send(self.answer(request)),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.renew();
+                    Ok(())
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            if answered.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// A long minibatch must not cost the lease. A failure shows at the next push.
+    fn renew(&mut self) {
+        let renewal = Exchange { lease: Some(&self.lease), ..Exchange::default() };
+        let renewed = self.store.exchange(&self.run, &renewal).map(drop);
+        let above = self.global.as_mut().map_or(Ok(true), |global| global.look(&[]));
+        if let Err(error) = renewed.and(above) {
+            tracing::warn!(%error, worker = self.lease.worker, "the lease could not be renewed");
+        }
+    }
+
+    pub(super) fn answer(&mut self, mut request: Request) -> Result<Reply, LogError> {
+        if let Some(parameters) = request.snapshot.take() {
+            self.write_snapshot(&parameters)?;
+        }
+        let entry = request.push.map(|(kind, progress)| self.entry(kind, progress, &mut request.payload));
+        let cursors = cursors(&self.read, Some(self.lease.worker));
+        let entries_per_stream = entries_per_read(&self.rows, cursors.len());
+        let mut exchanged = self.store.exchange(
+            &self.run,
+            &Exchange {
+                push: entry.as_ref(),
+                lease: Some(&self.lease),
+                cursors: request.fetch.then_some(&cursors),
+                entries_per_stream,
+                events: if self.global.is_none() { &request.events } else { &[] },
+                ..Exchange::default()
+            },
+        )?;
+        if let Some(global) = &mut self.global {
+            exchanged.lease_held &= global.look(&request.events)?;
+            exchanged.control.clone_from(&global.control);
+        }
+        let mut reply = Reply {
+            push: exchanged.push,
+            sum: request.sum,
+            payload: request.payload,
+            lease_held: exchanged.lease_held,
+            ..Reply::default()
+        };
+        if let Some(entry) = entry {
+            self.pushed(entry, request.awaited.is_some(), &mut reply);
+        }
+        if request.fetch {
+            reply.sum.fill(0.0);
+            self.take_in(exchanged, entries_per_stream, request.awaited.as_deref(), &mut reply)?;
+        }
+        let last = self.last();
+        if let Some(global) = self.global.as_mut().filter(|_| request.pass_on) {
+            global.await_passing_on(last)?;
+        }
+        reply.snapshot_due = self.log_bytes > log::bound(&self.rows);
+        Ok(reply)
+    }
+
+    fn entry(&self, kind: EntryKind, progress: Progress, payload: &mut Vec<u8>) -> Entry {
+        let prev = self.last();
+        Entry {
+            id: EntryId { token: self.lease.token, seq: prev.seq + 1 },
+            prev,
+            kind,
+            progress: Some(progress),
+            seen: seen(&self.folded, self.lease.worker),
+            payload: std::mem::take(payload),
+            passed: Passed::default(),
+        }
+    }
+
+    /// The last entry of the worker's own stream.
+    fn last(&self) -> EntryId {
+        self.read.get(&self.lease.worker).map_or(EntryId::ZERO, |mark| mark.id)
+    }
+
+    /// What becomes of the worker's own entry: it is in its base already, or comes back with the others'.
+    fn pushed(&mut self, entry: Entry, comes_back: bool, reply: &mut Reply) {
+        if reply.push != Some(PushOutcome::Accepted) {
+            reply.payload = entry.payload;
+            return;
+        }
+        self.log_bytes += entry.payload.len() as u64;
+        let own = self.lease.worker;
+        let progress = entry.progress.unwrap_or_default();
+        let mark = Mark { id: entry.id, progress, passed: Passed::default() };
+        self.read.insert(own, mark.clone());
+        if comes_back {
+            self.held.entry(own).or_default().push_back(entry);
+        } else {
+            self.folded.insert(own, mark);
+            reply.payload = entry.payload;
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        mut exchanged: Exchanged,
+        entries_per_stream: usize,
+        awaited: Option<&[Position]>,
+        reply: &mut Reply,
+    ) -> Result<(), LogError> {
+        reply.control = Some(std::mem::take(&mut exchanged.control));
+        add_streams(&mut self.read, &exchanged.streams);
+        if exchanged.snapshot_version != self.snapshot_version {
+            self.snapshot_version = exchanged.snapshot_version;
+            self.log_bytes = 0;
+        }
+        let mut held = self.hold(&mut exchanged, awaited, reply)?;
+        // A stream that gave all that was asked for has more: who left it for the next fetch would
+        // fall behind for good where the others are faster.
+        while held == Ok(()) && exchanged.entries.iter().any(|(_, read)| read.len() >= entries_per_stream) {
+            let cursors = cursors(&self.read, Some(self.lease.worker));
+            let more = Exchange { cursors: Some(&cursors), entries_per_stream, ..Exchange::default() };
+            exchanged.entries = self.store.exchange(&self.run, &more)?.entries;
+            held = self.hold(&mut exchanged, awaited, reply)?;
+        }
+        if held == Err(Gap) {
+            self.rebuild(awaited, reply)?;
+        }
+        reply.complete = awaited.is_none_or(|awaited| self.all_stand_at(awaited));
+        if reply.complete {
+            self.fold(awaited, reply)?;
+        }
+        let end = Position { epoch: self.epochs, minibatch: 0 };
+        reply.all_done = (0..self.workers).all(|worker| self.stands_at(worker) >= end);
+        if self.watched.elapsed() >= WATCH_INTERVAL {
+            self.watched = Instant::now();
+            let (store, run) = match &self.global {
+                Some(global) => (&global.store, &global.run),
+                None => (&self.store, &self.run),
+            };
+            let held = store.held(run, 0..self.workers)?;
+            let missing = (0..).zip(held).filter(|(worker, held)| !held && self.stands_at(*worker) < end);
+            reply.missing = Some(missing.map(|(worker, _)| worker).collect());
+        }
+        Ok(())
+    }
+
+    fn stands_at(&self, worker: u32) -> Position {
+        progress(&self.read, worker).at
+    }
+
+    fn all_stand_at(&self, awaited: &[Position]) -> bool {
+        (0..).zip(awaited).all(|(worker, awaited)| self.stands_at(worker) >= *awaited)
+    }
+
+    /// Takes entries that were read, and folds them in where nobody is waited for.
+    fn hold(
+        &mut self,
+        exchanged: &mut Exchanged,
+        awaited: Option<&[Position]>,
+        reply: &mut Reply,
+    ) -> Result<Result<(), Gap>, LogError> {
+        for (worker, entries) in &mut exchanged.entries {
+            for entry in entries.iter_mut() {
+                if advance(&mut self.read, *worker, entry) == Err(Gap) {
+                    return Ok(Err(Gap));
+                }
+                let payload = std::mem::take(&mut entry.payload);
+                self.held.entry(*worker).or_default().push_back(Entry { payload, ..entry.clone() });
+            }
+        }
+        if awaited.is_none() {
+            self.fold(None, reply)?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Adds up what is held, up to `until`: in the order of the workers, so that all who wait for one
+    /// another get the same bits.
+    fn fold(&mut self, until: Option<&[Position]>, reply: &mut Reply) -> Result<(), LogError> {
+        for (&worker, entries) in &mut self.held {
+            let count = entries.iter().take_while(|entry| !is_beyond(worker, entry, until)).count();
+            for entry in entries.drain(..count) {
+                self.folded.entry(worker).or_default().follow(&entry);
+                if entry.kind == EntryKind::Fence {
+                    continue;
+                }
+                codec::decode_add(&entry.payload, &self.rows, &mut reply.sum)?;
+                reply.folded = true;
+                if worker == self.lease.worker {
+                    reply.payload = entry.payload;
+                } else {
+                    let bytes = entry.payload.len() as u64;
+                    reply.pushes += 1;
+                    reply.bytes += bytes;
+                    self.log_bytes += bytes;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Something was trimmed before it was read: base anew, from snapshot and log. What was added up so
+    /// far is void.
+    fn rebuild(&mut self, awaited: Option<&[Position]>, reply: &mut Reply) -> Result<(), LogError> {
+        let until = |_| awaited.map(<[Position]>::to_vec);
+        let until = Until::Stand(self.lease.worker, &until);
+        let base = Folded::load_until(&*self.store, &self.run, &self.rows, until)?;
+        self.held.clear();
+        self.read.clone_from(&base.vector);
+        self.folded = base.vector;
+        self.snapshot_version = base.snapshot_version;
+        self.log_bytes = base.log_bytes;
+        reply.rebuilt = Some(base.parameters);
+        Ok(())
+    }
+
+    /// Writes the worker's base as the next snapshot.
+    fn write_snapshot(&mut self, parameters: &[f32]) -> Result<(), LogError> {
+        self.log_bytes = 0;
+        let holder = &self.lease.holder;
+        if let Some(version) = log::write_snapshot(&*self.store, &self.run, holder, &self.folded, parameters)? {
+            self.snapshot_version = version;
+        }
+        Ok(())
+    }
+}
