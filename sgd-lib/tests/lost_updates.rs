@@ -18,7 +18,8 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use sgd_lib::codec::{Codec, Encoder, blob};
 use sgd_lib::downpour::{Folded, Run};
 use sgd_lib::store::{
-    Claim, Entry, EntryId, EntryKind, Exchange, Lease, Passed, Position, Progress, PushOutcome, Snapshot, Vector,
+    Claim, Entry, EntryId, EntryKind, Exchange, Lease, Passed, Position, Progress, PushOutcome, Snapshot,
+    Vector,
 };
 
 const THREADS: u32 = 8;

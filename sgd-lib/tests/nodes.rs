@@ -11,18 +11,15 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use sgd_lib::codec::{Codec, Encoder, blob};
+use sgd_lib::codec::Codec;
 use sgd_lib::dataset::{Dataset, Split};
 use sgd_lib::downpour::{
-    Database, Departure, Folded, Identity, Run, RunConfig, Settled, StopReason, Surroundings, Synchronizer,
-    Worker,
+    Algorithm, Database, Departure, Identity, Run, RunConfig, Settled, StopReason, Surroundings,
+    Synchronizer, Worker,
 };
-use sgd_lib::store::{
-    Claim, ClaimRequest, Entry, EntryId, EntryKind, Exchange, Lease, Passed, Position, Progress, PushOutcome,
-    RunKeys, Snapshot, Store, Vector,
-};
+use sgd_lib::store::{Claim, Lease, Store};
 use support::TestStore;
 
 const LEASE: Duration = Duration::from_secs(20);
@@ -89,9 +86,18 @@ fn nodes(count: usize, real: bool) -> Vec<TestStore> {
 #[test]
 fn workers_on_nodes_of_their_own_learn_and_nothing_stays_behind() {
     let data = support::data();
-    for (real, homes) in [(false, [0, 1, 2]), (true, [0, 1, 0]), (true, [0, 1, 9])] {
-        let (global, nodes) = (&nodes(1, real)[0], nodes(2.max(1 + homes[2] % 9), real));
-        let run = Run::create(global.store.clone(), "run", RunConfig { epochs: 3, ..local(&data, 3) }).unwrap();
+    let (downpour, average) = (Algorithm::Downpour, Algorithm::Average);
+    for (algorithm, real, homes) in [
+        (downpour, false, [0, 1, 2]),
+        (downpour, true, [0, 1, 0]),
+        (downpour, true, [0, 1, 9]),
+        (average, false, [0, 1, 0]),
+        (average, true, [0, 1, 2]),
+        (average, true, [0, 0, 9]),
+    ] {
+        let (global, nodes) = (&nodes(1, real)[0], nodes(3, real));
+        let config = RunConfig { epochs: 3, algorithm, ..local(&data, 3) };
+        let run = Run::create(global.store.clone(), "run", config).unwrap();
         run.store().fix_workers(run.keys(), 3).unwrap();
         let names = ["a", "b", "c"];
         std::thread::scope(|scope| {
@@ -110,7 +116,7 @@ fn workers_on_nodes_of_their_own_learn_and_nothing_stays_behind() {
         assert!(status.result.unwrap().accuracy() > 0.6, "{status:?}");
         let samples: u64 = status.workers.iter().map(|worker| worker.samples).sum();
         assert_eq!(samples, 3 * 8000);
-        assert!(status.nodes.iter().all(|node| node.synchronizations > 3), "{status:?}");
+        assert!(status.nodes.iter().all(|node| node.synchronizations >= 3), "{status:?}");
         assert!(status.nodes.iter().all(|node| node.bytes_from_global > 0), "{status:?}");
         for node in &nodes {
             let left = node.store.snapshot(&run.keys().on_node(65_537)).unwrap();
@@ -143,7 +149,5 @@ fn a_worker_that_hands_over_is_resumed_on_any_node() {
         let status = run.status().unwrap();
         assert_eq!(status.workers[0].samples, 2 * 8000, "each sample once an epoch");
         assert_eq!(status.workers[0].minibatches, 2 * 250);
-        let folded = Folded::load(&*global.store, run.keys(), &run.config().architecture.rows()).unwrap();
-        assert!(folded.vector.len() > 1);
     }
 }

@@ -15,8 +15,8 @@ use local_redis::{LocalRedis, Options};
 use sgd_lib::downpour::Run;
 use sgd_lib::state;
 use sgd_lib::store::{
-    Claim, ClaimRequest, Cursors, Entry, EntryId, EntryKind, Exchange, Lease, Mark, Passed, Position, Progress,
-    PushOutcome, RedisStore, RunKeys, Snapshot, Store, Vector, Write,
+    Claim, ClaimRequest, Cursors, Entry, EntryId, EntryKind, Exchange, Lease, Mark, Passed, Position,
+    Progress, PushOutcome, RedisStore, RunKeys, Snapshot, Store, Vector, Write,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -14,9 +14,6 @@ use super::run::Run;
 use crate::state::{self, StateError, Versioned};
 use crate::store::{Claim, ClaimRequest, FIRST_NODE, Lease, RUN_TTL, RunKeys, Store, StoreError};
 
-/// A synchronizer's lease lasts this long without a renewal.
-pub(super) const LEASE: Duration = Duration::from_secs(2);
-
 /// What one node's synchronizer did, predecessors included.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeRecord {
@@ -67,12 +64,7 @@ impl Nodes {
     }
 
     /// Writes the table if nobody else did meanwhile; whether it was written.
-    pub(super) fn write(
-        &self,
-        store: &dyn Store,
-        run: &RunKeys,
-        read_at: u64,
-    ) -> Result<bool, StateError> {
+    pub(super) fn write(&self, store: &dyn Store, run: &RunKeys, read_at: u64) -> Result<bool, StateError> {
         match state::put(store, &run.nodes(), self, read_at, Some(RUN_TTL)) {
             Ok(_) => Ok(true),
             Err(StateError::Conflict { .. }) => Ok(false),
@@ -158,23 +150,34 @@ impl Nodes {
 }
 
 /// Takes the lease of a node's stream in the global store, so that nobody else passes anything on.
-pub(super) fn claim(run: &Run, number: u32) -> Result<Option<Lease>, StoreError> {
-    take(&**run.store(), run.keys(), number, false)
+pub(super) fn claim(run: &Run, number: u32, ttl: Duration) -> Result<Option<Lease>, StoreError> {
+    take(&**run.store(), run.keys(), number, ttl, false)
 }
 
 /// Takes a stream from whoever has it.
-pub(super) fn seize(store: &dyn Store, keys: &RunKeys, stream: u32) -> Result<Option<Lease>, StoreError> {
-    take(store, keys, stream, true)
+pub(super) fn seize(
+    store: &dyn Store,
+    keys: &RunKeys,
+    stream: u32,
+    ttl: Duration,
+) -> Result<Option<Lease>, StoreError> {
+    take(store, keys, stream, ttl, true)
 }
 
-fn take(store: &dyn Store, keys: &RunKeys, stream: u32, seize: bool) -> Result<Option<Lease>, StoreError> {
+fn take(
+    store: &dyn Store,
+    keys: &RunKeys,
+    stream: u32,
+    ttl: Duration,
+    seize: bool,
+) -> Result<Option<Lease>, StoreError> {
     let holder = format!("{:016x}", rand::random::<u64>());
     let request = ClaimRequest {
         place: holder.clone(),
         worker: Some(stream),
         workers: FIRST_NODE,
         holder,
-        ttl: LEASE,
+        ttl,
         from: None,
         seize,
     };
@@ -187,17 +190,22 @@ fn take(store: &dyn Store, keys: &RunKeys, stream: u32, seize: bool) -> Result<O
 /// Closes a node whose stream's lease we hold. What its store has that was not passed on counts no more:
 /// every worker at home there loses its lease (but `keep`, which is ours), and whoever takes over goes on
 /// from what was passed on.
-pub(super) fn close(run: &Run, number: u32, keep: Option<u32>) -> Result<(), LogError> {
+pub(super) fn close(run: &Run, held: &Lease, keep: Option<u32>) -> Result<(), LogError> {
+    let number = held.worker;
     let (store, keys) = (&**run.store(), run.keys());
     loop {
         let Versioned { value: mut nodes, version } = Nodes::read(store, keys)?;
         // Before the table says so: who arrives in between writes it, and we begin again.
         for worker in nodes.residents(number).into_iter().filter(|worker| Some(*worker) != keep) {
-            if let Some(lease) = seize(store, keys, worker)? {
+            if let Some(lease) = seize(store, keys, worker, held.ttl)? {
                 store.release(keys, &lease)?;
             }
         }
-        tracing::warn!(run = run.name(), node = nodes.name(number), "closed: its workers go on from what it passed on");
+        tracing::warn!(
+            run = run.name(),
+            node = nodes.name(number),
+            "closed: its workers go on from what it passed on"
+        );
         nodes.close(number);
         if nodes.write(store, keys, version)? {
             store.forget_reader(keys, number)?;

@@ -50,7 +50,8 @@ mod tests {
 
     #[test]
     fn each_minibatch_is_somebodys() {
-        for (samples, batch_size, workers) in [(100, 10, 3), (101, 10, 4), (5, 10, 6), (60, 10, 6), (0, 1, 2)] {
+        for (samples, batch_size, workers) in [(100, 10, 3), (101, 10, 4), (5, 10, 6), (60, 10, 6), (0, 1, 2)]
+        {
             let partition = Partition::new(samples, batch_size, workers);
             let indexes = (0..workers)
                 .flat_map(|worker| (0..partition.own(worker)).map(move |own| partition.index(worker, own)));

@@ -127,7 +127,10 @@ pub struct RunStatus {
 impl RunStatus {
     /// Nothing will change any more: stopped, the model is there, and everybody left.
     pub fn is_over(&self) -> bool {
-        self.control.stop.is_some() && self.result.is_some() && !self.held.contains(&true) && !self.synchronizing
+        self.control.stop.is_some()
+            && self.result.is_some()
+            && !self.held.contains(&true)
+            && !self.synchronizing
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Site {
     pub(super) keys: RunKeys,
     /// The node's number, its stream's in the global store.
     pub(super) number: u32,
+    /// How long a synchronizer's lease lasts without a renewal: as long as a worker's.
+    pub(super) ttl: Duration,
 }
 
 /// Where a worker found itself.
@@ -55,7 +57,9 @@ impl Run {
             let mut nodes = read.value.clone();
             let mut arrival = nodes.arrive(lease.worker, local.map(|(_, name)| name));
             let site = match (&arrival, local) {
-                (Arrival::Here(number), Some((store, _))) => Some(Site::new(store, &self, *number)),
+                (Arrival::Here(number), Some((store, _))) => {
+                    Some(Site::new(store, &self, *number, lease.ttl))
+                }
                 _ => None,
             };
             if let Some(site) = &site {
@@ -66,10 +70,10 @@ impl Run {
                 }
             }
             if let Arrival::Elsewhere(home) = arrival
-                && let Some(theirs) = nodes::claim(&self, home)?
+                && let Some(theirs) = nodes::claim(&self, home, lease.ttl)?
             {
                 // Nobody there passes anything on any more.
-                nodes::close(&self, home, Some(lease.worker))?;
+                nodes::close(&self, &theirs, Some(lease.worker))?;
                 self.store().release(self.keys(), &theirs)?;
                 continue;
             }
@@ -97,8 +101,8 @@ impl Run {
 }
 
 impl Site {
-    fn new(store: &Arc<dyn Store>, run: &Run, number: u32) -> Self {
-        Self { store: store.clone(), keys: run.keys().on_node(number), number }
+    fn new(store: &Arc<dyn Store>, run: &Run, number: u32, ttl: Duration) -> Self {
+        Self { store: store.clone(), keys: run.keys().on_node(number), number, ttl }
     }
 
     fn is_open(&self) -> Result<bool, StoreError> {
@@ -162,7 +166,7 @@ impl Site {
     /// Takes a worker's stream on the node: the lease in the global store gives the right to it.
     pub(super) fn take_stream(&self, worker: u32) -> Result<Lease, LogError> {
         let run = || LogError::NoSnapshot { run: self.keys.run().to_owned() };
-        nodes::seize(&*self.store, &self.keys, worker)?.ok_or_else(run)
+        nodes::seize(&*self.store, &self.keys, worker, self.ttl)?.ok_or_else(run)
     }
 
     /// Waits until everything in a stream up to `last` stands in the global store; whether it does.

@@ -28,7 +28,7 @@ use super::nodes::{self, NodeRecord, Nodes};
 use super::run::{Run, StopReason};
 use super::site::Site;
 use crate::state::{self, Versioned};
-use crate::store::{Lease, RUN_TTL};
+use crate::store::{FROM_ABOVE, Lease, RUN_TTL};
 
 /// How long one read waits for something new; then it asks for new streams, too.
 const READ_WAIT: Duration = Duration::from_millis(20);
@@ -102,7 +102,7 @@ impl Post {
     fn wait_and_serve(&self) {
         let number = self.site.number;
         while !self.is_over() {
-            match nodes::claim(&self.run, number) {
+            match nodes::claim(&self.run, number, self.site.ttl) {
                 Ok(Some(lease)) => {
                     let served = self.serve(&lease);
                     self.hand_back(&lease, &served);
@@ -123,9 +123,8 @@ impl Post {
         if !nodes.is_open(self.site.number) {
             return Ok(());
         }
-        let Some(below) = nodes::seize(&*self.site.store, &self.site.keys, crate::store::FROM_ABOVE)? else {
-            return Err(RelayError::Replaced);
-        };
+        let (local, keys) = (&*self.site.store, &self.site.keys);
+        let below = nodes::seize(local, keys, FROM_ABOVE, self.site.ttl)?.ok_or(RelayError::Replaced)?;
         let Relays { mut up, mut down } = takeover::relays(&self.run, &self.site, lease, &below)?;
         tracing::info!(run = self.run.name(), node = nodes.name(self.site.number), "synchronizes");
         let failed = AtomicBool::new(false);
@@ -143,7 +142,7 @@ impl Post {
             carried.and(downwards.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
         if served.is_ok() {
-            self.leave(&mut up, &traffic)?;
+            self.leave(&mut up, &traffic, lease)?;
         }
         self.site.store.release(&self.site.keys, &below)?;
         served
@@ -204,7 +203,7 @@ impl Post {
             return Ok(());
         }
         for worker in &leaving {
-            nodes::seize(&*self.site.store, &self.site.keys, *worker)?;
+            nodes::seize(&*self.site.store, &self.site.keys, *worker, self.site.ttl)?;
             nodes.let_go(*worker);
         }
         while up.read(Duration::ZERO, None)? {}
@@ -216,7 +215,7 @@ impl Post {
         Ok(())
     }
 
-    fn leave(&self, up: &mut Relay, traffic: &Traffic) -> Result<(), RelayError> {
+    fn leave(&self, up: &mut Relay, traffic: &Traffic, lease: &Lease) -> Result<(), RelayError> {
         let stop = self.run.store().control(self.run.keys())?.stop;
         // The model is there already: what was pushed since is nobody's any more.
         if stop.as_deref() != Some(StopReason::Target.name()) {
@@ -231,7 +230,7 @@ impl Post {
         let nodes = Nodes::read(&**self.run.store(), self.run.keys()).map_err(LogError::from)?.value;
         if nodes.residents(self.site.number).is_empty() {
             // Its workers went elsewhere: nothing has to be kept for it any more.
-            nodes::close(&self.run, self.site.number, None)?;
+            nodes::close(&self.run, lease, None)?;
         }
         Ok(())
     }
@@ -264,7 +263,7 @@ impl Post {
             Ok(()) | Err(RelayError::Replaced) => {}
             Err(error @ (RelayError::Lost { .. } | RelayError::Log(LogError::NoSnapshot { .. }))) => {
                 tracing::error!(run, %error, "the node's store has lost the run: its workers begin anew");
-                closed = nodes::close(&self.run, self.site.number, None);
+                closed = nodes::close(&self.run, lease, None);
             }
             Err(error) => tracing::warn!(run, %error, "synchronizing failed"),
         }
@@ -309,3 +308,6 @@ impl Snapshots {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

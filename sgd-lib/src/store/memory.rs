@@ -122,9 +122,7 @@ impl RunState {
             }
             _ => request.worker.or_else(|| self.free_place(workers)),
         };
-        let free = |worker| {
-            request.seize || !self.is_held(worker) || self.is_given_up(worker, request.from)
-        };
+        let free = |worker| request.seize || !self.is_held(worker) || self.is_given_up(worker, request.from);
         let there = |&worker: &u32| of_node || worker < workers;
         let Some(worker) = wanted.filter(|worker| there(worker) && free(*worker)) else {
             return Claim::Taken;
@@ -314,10 +312,8 @@ impl Store for MemoryStore {
         if let Some(cursors) = wanted.cursors {
             let nothing = |inner: &mut Inner| !inner.state(run).has_news(cursors);
             let wait = if cursors.is_empty() { Duration::ZERO } else { wanted.wait };
-            (inner, _) = self
-                .news
-                .wait_timeout_while(inner, wait, nothing)
-                .unwrap_or_else(PoisonError::into_inner);
+            (inner, _) =
+                self.news.wait_timeout_while(inner, wait, nothing).unwrap_or_else(PoisonError::into_inner);
             let state = inner.state(run);
             exchanged.control = state.control.clone();
             exchanged.streams = state.logs.keys().copied().collect();

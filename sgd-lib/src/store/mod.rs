@@ -26,7 +26,7 @@ pub use crate::state::Versioned;
 pub use entry::{Entry, EntryId, EntryKind, Passed, Position, Progress};
 pub use error::StoreError;
 pub use exchange::{Control, Cursors, Exchange, Exchanged, PushOutcome};
-pub use keys::{FROM_ABOVE, FIRST_NODE, RunIdError, RunKeys};
+pub use keys::{FIRST_NODE, FROM_ABOVE, RunIdError, RunKeys};
 pub use lease::{Claim, ClaimRequest, Lease};
 pub use memory::MemoryStore;
 pub use redis::RedisStore;

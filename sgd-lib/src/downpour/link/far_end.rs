@@ -71,7 +71,11 @@ impl FarEnd {
 }
 
 impl FarEnd {
-    pub(super) fn serve(mut self, requests: &Receiver<Request>, replies: &SyncSender<Result<Reply, LogError>>) {
+    pub(super) fn serve(
+        mut self,
+        requests: &Receiver<Request>,
+        replies: &SyncSender<Result<Reply, LogError>>,
+    ) {
         let renew_after = self.lease.ttl / 3;
         loop {
             let answered = match requests.recv_timeout(renew_after) {
@@ -297,7 +301,8 @@ impl FarEnd {
     fn write_snapshot(&mut self, parameters: &[f32]) -> Result<(), LogError> {
         self.log_bytes = 0;
         let holder = &self.lease.holder;
-        if let Some(version) = log::write_snapshot(&*self.store, &self.run, holder, &self.folded, parameters)? {
+        if let Some(version) = log::write_snapshot(&*self.store, &self.run, holder, &self.folded, parameters)?
+        {
             self.snapshot_version = version;
         }
         Ok(())

@@ -43,8 +43,7 @@ impl GlobalEnd {
             return Ok(true);
         }
         let none = Cursors::new();
-        let look =
-            Exchange { lease: Some(&self.lease), cursors: Some(&none), events, ..Exchange::default() };
+        let look = Exchange { lease: Some(&self.lease), cursors: Some(&none), events, ..Exchange::default() };
         let found = self.store.exchange(&self.run, &look)?;
         self.looked = Some(Instant::now());
         self.control = found.control;

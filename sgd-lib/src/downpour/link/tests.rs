@@ -54,7 +54,8 @@ fn round(end: &mut FarEnd, value: Option<f32>, minibatch: u32) -> Reply {
     let push = value.map(|_| (EntryKind::Push, Progress { at: at(minibatch), ..Progress::default() }));
     let awaited = Some(vec![at(minibatch); 2]);
     let payload = value.map(payload).unwrap_or_default();
-    end.answer(Request { push, payload, fetch: true, awaited, sum: vec![0.0; 4], ..Request::default() }).unwrap()
+    end.answer(Request { push, payload, fetch: true, awaited, sum: vec![0.0; 4], ..Request::default() })
+        .unwrap()
 }
 
 #[test]

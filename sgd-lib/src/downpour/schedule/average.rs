@@ -64,7 +64,8 @@ mod tests {
     fn weights_of_a_round_add_up_to_one() {
         // 7 minibatches, the last of 5 samples: 3, 2 and 2 for three workers, in rounds of 2.
         let partition = Partition::new(65, 10, 3);
-        let weight = |worker, samples, minibatch| Average::new(2, partition, worker).weight(samples, minibatch);
+        let weight =
+            |worker, samples, minibatch| Average::new(2, partition, worker).weight(samples, minibatch);
         let sum: f32 = (0..3).map(|worker| weight(worker, 20, 1)).sum();
         assert!((sum - 1.0).abs() < 1e-6);
         assert_eq!(weight(0, 5, 2), 1.0, "alone in the last round");
@@ -86,7 +87,8 @@ mod tests {
     #[test]
     fn a_round_ends_with_a_push_and_the_epoch_with_the_flush_alone() {
         let average = Average::new(2, Partition::new(60, 10, 1), 0);
-        let due: Vec<_> = (1..=6).map(|minibatch| average.due(Since::default(), at(0, minibatch)).push).collect();
+        let due: Vec<_> =
+            (1..=6).map(|minibatch| average.due(Since::default(), at(0, minibatch)).push).collect();
         assert_eq!(due, [false, true, false, true, false, false]);
     }
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use crate::codec::{self, Codec, Encoder};
 use crate::downpour::log::{LogError, entries_per_read};
 use crate::store::{
-    Cursors, Entry, EntryId, EntryKind, Exchange, Lease, Passed, Position, Progress, PushOutcome,
-    RunKeys, Store, StoreError,
+    Cursors, Entry, EntryId, EntryKind, Exchange, Lease, Passed, Position, Progress, PushOutcome, RunKeys,
+    Store, StoreError,
 };
 
 /// One of the two stores.
@@ -159,8 +159,7 @@ impl Relay {
 
     /// Whether `pushes` pushes wait, or any that should not, or any for `longest`.
     pub(super) fn is_due(&self, pushes: u32, longest: Duration) -> bool {
-        self.waiting >= pushes
-            || (self.waiting > 0 && (self.urgent || self.since.elapsed() >= longest))
+        self.waiting >= pushes || (self.waiting > 0 && (self.urgent || self.since.elapsed() >= longest))
     }
 
     /// Whether there is nothing to wait for: no stream is known yet.

@@ -14,8 +14,8 @@ use redis::{Cmd, Value, cmd};
 use self::connection::{LONGEST_WAIT, Pool};
 use self::parse::{bytes, entry_id, integer, optional_bytes, text, unexpected};
 use super::{
-    Claim, ClaimRequest, Control, Cursors, Exchange, Exchanged, FIRST_NODE, Lease, RUN_TTL, RunKeys, Snapshot,
-    Store, StoreError, Vector, Versioned, Write, keys, snapshot::trim_to,
+    Claim, ClaimRequest, Control, Cursors, Exchange, Exchanged, FIRST_NODE, Lease, RUN_TTL, RunKeys,
+    Snapshot, Store, StoreError, Vector, Versioned, Write, keys, snapshot::trim_to,
 };
 use crate::state;
 
