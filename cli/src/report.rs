@@ -16,14 +16,14 @@ pub(crate) struct Report {
     pub(crate) dataset: String,
     /// Workers asked for; fewer may have found a place.
     pub(crate) workers_requested: u32,
-    /// 1: a single function; 3: setup and train functions.
+    /// 1: a single function; 2: train functions, an epoch an invocation; 3: train functions.
     pub(crate) train_type: u8,
     /// Which databases workers push to.
     pub(crate) database: Database,
     /// With one on each node, pushes of a node after which their sum is passed on.
     pub(crate) n_sync: Option<u32>,
     /// The training algorithm.
-    pub(crate) algorithm: &'static str,
+    pub(crate) algorithm: String,
     /// Samples per minibatch.
     pub(crate) batch_size: u32,
     /// Minibatches between two fetches.
@@ -90,6 +90,9 @@ pub(crate) struct WorkerReport {
     fetches: u64,
     staleness_mean: f64,
     staleness_max: u64,
+    /// Invocations that worked on the shard: with train type 2 one an epoch at least.
+    invocations: u32,
+    /// How often it changed hands because somebody died or had to leave: not by plan.
     handovers: u32,
 }
 
@@ -112,7 +115,7 @@ impl Report {
             train_type: config.train_type,
             database: config.database,
             n_sync: (config.database == Database::Local).then_some(config.n_sync),
-            algorithm: "downpour",
+            algorithm: config.algorithm.to_string(),
             batch_size: config.batch_size,
             n_fetch: config.n_fetch,
             n_push: config.n_push,
@@ -180,6 +183,7 @@ impl WorkerReport {
             fetches: record.fetches,
             staleness_mean: record.staleness_mean(),
             staleness_max: record.staleness_max,
+            invocations: record.invocations,
             handovers: record.handovers,
         }
     }
@@ -209,7 +213,11 @@ impl Report {
             megabytes(self.bytes_from_global)
         )?;
         for worker in self.workers.iter().filter(|worker| worker.database == Database::Global) {
-            writeln!(f, "worker {} found no store on {} and used the global one", worker.worker, worker.node)?;
+            writeln!(
+                f,
+                "worker {} found no store on {} and used the global one",
+                worker.worker, worker.node
+            )?;
         }
         Ok(())
     }

@@ -99,6 +99,8 @@ impl Audience {
 
 fn show(progress: &mut Progress, event: &Event) {
     match event {
+        // With an invocation an epoch, that one follows another is no news.
+        Event::Started { planned: true, .. } => {}
         Event::Started { worker, node, resumed, .. } => {
             let begins = if *resumed { "goes on" } else { "begins" };
             progress.message(&format!("worker {worker} {begins} on {node}"));
@@ -121,9 +123,10 @@ fn show(progress: &mut Progress, event: &Event) {
 
 fn object(event: &Event) -> Value {
     match event {
-        Event::Started { worker, node, pod, resumed } => {
-            json!({"event": "started", "worker": worker, "node": node, "pod": pod, "resumed": resumed})
-        }
+        Event::Started { worker, node, pod, resumed, planned } => json!({
+            "event": "started", "worker": worker, "node": node, "pod": pod, "resumed": resumed,
+            "planned": planned,
+        }),
         Event::Progress { worker, epoch, share, samples, samples_per_s, loss, staleness } => json!({
             "event": "progress", "worker": worker, "epoch": f64::from(*epoch) + f64::from(*share),
             "samples": samples, "samples_per_s": samples_per_s, "loss": loss, "staleness": staleness,

@@ -5,13 +5,25 @@ use sgd_lib::dataset::Dataset;
 use sgd_lib::downpour::{DataRef, RunConfig, learning_rate};
 use sgd_lib::network::{Architecture, ArchitectureError};
 
-use crate::settings::{Codec, DatasetSource, Settings, TrainType};
+use crate::settings::{Codec, DatasetSource, Settings, SettingsError, TrainType};
+
+/// Why settings make no run.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainingError {
+    /// They don't go together.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The network would be too large.
+    #[error(transparent)]
+    Architecture(#[from] ArchitectureError),
+}
 
 /// The configuration of a run on `data`.
 ///
 /// # Errors
-/// The network would be too large.
-pub fn run_config(settings: &Settings, data: &Dataset) -> Result<RunConfig, ArchitectureError> {
+/// Settings that don't go together, or too large a network.
+pub fn run_config(settings: &Settings, data: &Dataset) -> Result<RunConfig, TrainingError> {
+    settings.check()?;
     let single = settings.train_type == TrainType::SingleFunction;
     let workers = if single { 1 } else { narrow(settings.workers) };
     Ok(RunConfig {
@@ -40,6 +52,7 @@ pub fn run_config(settings: &Settings, data: &Dataset) -> Result<RunConfig, Arch
         target_accuracy: settings.target_accuracy,
         dropout: settings.dropout,
         optimizer: settings.optimizer,
+        algorithm: settings.algorithm,
         combine: settings.combine,
         database: settings.database,
         n_sync: narrow(settings.n_sync),
@@ -48,7 +61,7 @@ pub fn run_config(settings: &Settings, data: &Dataset) -> Result<RunConfig, Arch
             Codec::Fixed(codec) => codec,
         },
         seed: settings.seed,
-        train_type: if single { 1 } else { 3 },
+        train_type: settings.train_type.number(),
     })
 }
 
@@ -84,8 +97,7 @@ mod tests {
     #[test]
     fn a_single_function_is_one_worker() {
         let data = data();
-        let settings =
-            Settings::default().overridden_by_json(br#"{"train_type": 1, "number_of_workers": 4}"#);
+        let settings = Settings::default().overridden_by_json(br#"{"train_type": 1}"#);
         let config = run_config(&settings.unwrap(), &data).unwrap();
         assert_eq!((config.workers, config.train_type), (1, 1));
         assert!((config.learning_rate - 0.5).abs() < 1e-6);

@@ -181,6 +181,40 @@ fn a_push_counts_once_and_a_late_one_never() {
 }
 
 #[test]
+fn a_lease_that_is_given_up_goes_to_whoever_knows_its_token_and_only_once() {
+    for test in support::stores() {
+        let (store, run) = (&*test.store, run(&*test.store));
+        let old = granted(store.claim(&run, &request("a", Some(0), "first")).unwrap());
+        let after = |place: &str, holder: &str, token| ClaimRequest {
+            from: Some(token),
+            ..request(place, Some(0), holder)
+        };
+        let wrong = store.claim(&run, &after("b", "second", old.token - 1)).unwrap();
+        assert_eq!(wrong, Claim::Taken, "{}", test.name);
+        let new = granted(store.claim(&run, &after("b", "second", old.token)).unwrap());
+        assert!(new.token > old.token, "{}", test.name);
+        assert_eq!(
+            send(store, &run, &old, &push(&old, 1)),
+            (Some(PushOutcome::Fenced), false),
+            "{}",
+            test.name
+        );
+        // Its answer was lost: the same claim again.
+        assert_eq!(
+            granted(store.claim(&run, &after("b", "second", old.token)).unwrap()),
+            new,
+            "{}",
+            test.name
+        );
+        // The same call is delivered to somebody else, and another has the same token.
+        let again = store.claim(&run, &after("b", "third", old.token)).unwrap();
+        assert_eq!(again, Claim::Duplicate { worker: 0 }, "{}", test.name);
+        let other = store.claim(&run, &after("c", "fourth", old.token)).unwrap();
+        assert_eq!(other, Claim::Taken, "{}", test.name);
+    }
+}
+
+#[test]
 fn an_expired_lease_that_nobody_took_is_renewed() {
     for test in support::stores() {
         let (store, run) = (&*test.store, run(&*test.store));

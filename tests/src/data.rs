@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use sgd_lib::dataset::read_labels;
+use sgd_lib::dataset::{Dataset, Split, Transpose, find, read_labels};
+
+use crate::Place;
 
 /// A published data set in a folder of IDX files.
 #[derive(Clone, Debug)]
@@ -61,6 +63,33 @@ impl Data {
         }
     }
 
+    /// The first images of this data set, as one of its own in `place`: its epochs take milliseconds.
+    ///
+    /// # Panics
+    /// It can't be read or written.
+    pub fn part(&self, place: &Place, train_images: usize, test_images: usize) -> Self {
+        let source = find(&self.folder, None).expect("a data set");
+        let whole = Dataset::prepare(&source, &place.path("whole"), Transpose::Auto).expect("its images");
+        let write = |split: &str, part: Split<'_>| {
+            let side = part.pixels.isqrt();
+            let images = idx(&[part.len(), side, side], part.images);
+            let labels =
+                place.write(&format!("part/{split}-labels-idx1-ubyte"), &idx(&[part.len()], part.labels));
+            (place.write(&format!("part/{split}-images-idx3-ubyte"), &images), labels)
+        };
+        let (train, test) = (whole.train().first(train_images), whole.test().first(test_images));
+        write("train", train);
+        let (images, labels) = write("t10k", test);
+        Self {
+            folder: place.path("part"),
+            name: "part",
+            train_images: train.len() as u64,
+            test_images: test.len() as u64,
+            images,
+            labels,
+        }
+    }
+
     /// The folder, as an argument.
     ///
     /// # Panics
@@ -68,4 +97,14 @@ impl Data {
     pub fn folder(&self) -> &str {
         self.folder.to_str().expect("a folder's name in UTF-8")
     }
+}
+
+/// An IDX file of bytes.
+fn idx(dimensions: &[usize], content: &[u8]) -> Vec<u8> {
+    let mut file = vec![0, 0, 8, dimensions.len() as u8];
+    for &dimension in dimensions {
+        file.extend(u32::try_from(dimension).expect("a small file").to_be_bytes());
+    }
+    file.extend_from_slice(content);
+    file
 }

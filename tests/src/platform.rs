@@ -53,8 +53,17 @@ impl Platform {
 
     /// With the stack of this text.
     pub fn start(place: Place, stack: &str) -> Self {
+        Self::start_with(place, stack, &[])
+    }
+
+    /// With the project's own stack, on so many virtual nodes.
+    pub fn on_nodes(nodes: u32, stack: &str) -> Self {
+        Self::start_with(Place::new(), stack, &["--nodes", &nodes.to_string()])
+    }
+
+    fn start_with(place: Place, stack: &str, flags: &[&str]) -> Self {
         place.write("stack.yml", stack.as_bytes());
-        let mut up = place.background(&["up", "--port", "0", "--json"]);
+        let mut up = place.background(&[&["up", "--port", "0", "--json"], flags].concat());
         let ready = eventually("the platform is ready", || {
             assert!(!up.has_ended(), "downpour up ended: {}", up.messages());
             up.lines().into_iter().next()

@@ -181,6 +181,7 @@ fn audience(global: &Global, settings: &Settings) -> Audience {
 
 fn settings(args: &SettingsArgs) -> Result<Settings> {
     let mut settings = args.settings().map_err(|error| BadArguments(error.to_string()))?;
+    settings.check().map_err(|error| BadArguments(error.to_string()))?;
     // stack.yml stops at 75 %, for experiments; somebody who asks for no target wants all epochs.
     if !settings.is_given("target_accuracy") {
         settings = settings.overridden_by_flag("target-accuracy", "none")?;
@@ -228,12 +229,7 @@ fn no_other_nodes(args: &Args, running: &Running) -> Result<()> {
 }
 
 impl Place {
-    async fn find(
-        state: &StateDir,
-        stack: &Stack,
-        settings: &Settings,
-        args: &Args,
-    ) -> Result<Self> {
+    async fn find(state: &StateDir, stack: &Stack, settings: &Settings, args: &Args) -> Result<Self> {
         let given = |variable| settings.is_given(variable);
         let store_url = settings.store_url.as_str().to_owned();
         if given("gateway_hostname") {

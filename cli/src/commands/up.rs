@@ -42,7 +42,6 @@ pub(crate) struct Args {
     nodes: u8,
 }
 
-
 const EXAMPLES: &str = "\
 Examples:
   downpour up &

@@ -17,8 +17,7 @@ pub(crate) async fn start(dir: &Path) -> Result<LocalRedis> {
 
 /// Starts one whose data end with it; its socket and log are in `dir`.
 pub(crate) async fn start_volatile(dir: &Path) -> Result<LocalRedis> {
-    let options =
-        Options { transport: Transport::UnixSocket, append_only: false, ..Options::in_dir(dir) };
+    let options = Options { transport: Transport::UnixSocket, append_only: false, ..Options::in_dir(dir) };
     Ok(spawn_blocking(move || LocalRedis::start(options)).await??)
 }
 

@@ -69,7 +69,8 @@ async fn round(
 ) -> Result<Vec<LeftOut>, Refusal> {
     let mut calls = Vec::with_capacity(places.len());
     for place in &places {
-        let order = Order { run: run.name().to_owned(), place: place.clone(), worker: None, spread };
+        let order =
+            Order { run: run.name().to_owned(), place: place.clone(), worker: None, from: None, spread };
         calls.push(Call { call_id: place.clone(), body: order.to_body()? });
     }
     let answers = invoker::fan_out(host.invoker.clone(), TRAIN_FUNCTION, calls, deadline).await;
@@ -102,7 +103,7 @@ mod tests {
     use platform::settings::Settings;
     use sgd_lib::codec::Codec;
     use sgd_lib::dataset::Transpose;
-    use sgd_lib::downpour::{Combine, DataRef, Database, RunConfig};
+    use sgd_lib::downpour::{Algorithm, Combine, DataRef, Database, RunConfig};
     use sgd_lib::network::Architecture;
     use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
     use sgd_lib::store::MemoryStore;
@@ -136,6 +137,7 @@ mod tests {
             target_accuracy: None,
             dropout: 0.2,
             optimizer: OptimizerKind::Sgd,
+            algorithm: Algorithm::Downpour,
             combine: Combine::Mean,
             database: Database::Global,
             n_sync: 10,

@@ -3,14 +3,15 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use kit::{Host, Refusal, answer, host, worker};
+use kit::worker::{self, Place};
+use kit::{Host, Refusal, answer, host};
 use platform::settings::Settings;
 use platform::{data, training};
 use serde_json::json;
 use sgd_lib::dataset::Dataset;
 use sgd_lib::downpour::{Run, RunError, run_name};
-use sgd_lib::store::{Claim, Store};
-use watchdog::{Call, Reply, StatusCode};
+use sgd_lib::store::Store;
+use watchdog::{Call, Reply};
 
 fn main() -> ExitCode {
     Host::serve(single)
@@ -23,12 +24,9 @@ async fn single(host: Arc<Host>, call: Call) -> Result<Reply, Refusal> {
     let (store, call_id) = (host.store.clone(), call.call_id.clone());
     let (run, data) = host::blocking(move || prepare(store, &settings, &call_id)).await?;
     let accepted = json!({"run": run.name(), "dataset": run.config().data.name, "workers": 1});
-    let place = call.call_id.clone();
-    match worker::begin(&host, call, run, data, place, Some(0)).await? {
-        Claim::Granted { .. } => answer::json(StatusCode::ACCEPTED, &accepted),
-        Claim::Duplicate { .. } | Claim::Taken => answer::json(StatusCode::OK, &accepted),
-        Claim::Over { reason } => Err(Refusal::new(StatusCode::GONE, format!("the run is over: {reason}"))),
-    }
+    let place = Place { name: call.call_id.clone(), worker: Some(0), from: None };
+    let claim = worker::begin(&host, call, run, Arc::new(data), place).await?;
+    answer::placed(claim, |_| accepted)
 }
 
 /// Opens the data and creates the run; a call that is delivered twice finds it there.

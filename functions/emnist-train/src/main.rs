@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use kit::{Host, Order, Refusal, answer, host, worker};
+use kit::worker::{self, Place};
+use kit::{Host, Order, Refusal, answer, host};
 use serde_json::json;
 use sgd_lib::downpour::{Run, RunConfig};
 use sgd_lib::state::StateError;
 use sgd_lib::stateful;
-use sgd_lib::store::{Claim, RunKeys, Store};
+use sgd_lib::store::{RunKeys, Store};
 use watchdog::{Call, Reply, StatusCode};
 
 fn main() -> ExitCode {
@@ -23,17 +24,14 @@ async fn train(host: Arc<Host>, call: Call) -> Result<Reply, Refusal> {
     }
     let run = open(&host.store, &order.run, keys).await.map_err(unknown)?;
     // Data before the lease: a replica that has none must not take a place.
-    let (settings, wanted) = (host.settings.clone(), run.config().data.clone());
-    let store = host.store.clone();
-    let data = host::blocking(move || Ok(platform::data::open_for(&settings, &wanted, &*store)?)).await?;
-    match worker::begin(&host, call, run, data, order.place.clone(), order.worker).await? {
-        Claim::Granted { lease, .. } => {
-            answer::json(StatusCode::ACCEPTED, &place(&host, &order, lease.worker))
-        }
-        Claim::Duplicate { worker } => answer::json(StatusCode::OK, &place(&host, &order, worker)),
-        Claim::Taken => Err(Refusal::new(StatusCode::CONFLICT, "every place of the run is taken")),
-        Claim::Over { reason } => Err(Refusal::new(StatusCode::GONE, format!("the run is over: {reason}"))),
-    }
+    let (keeper, wanted) = (host.clone(), run.config().data.clone());
+    let data = host::blocking(move || Ok(keeper.data_for(&wanted)?)).await?;
+    let place = Place { name: order.place.clone(), worker: order.worker, from: order.from };
+    let claim = worker::begin(&host, call, run, data, place).await?;
+    answer::placed(
+        claim,
+        |worker| json!({"run": order.run, "worker": worker, "pod": host.identity.pod, "node": host.identity.node}),
+    )
 }
 
 /// The run, its configuration read from the store.
@@ -53,8 +51,4 @@ fn unknown(error: StateError) -> Refusal {
         StateError::Missing { .. } => Refusal::new(StatusCode::NOT_FOUND, format!("no such run: {error}")),
         other => other.into(),
     }
-}
-
-fn place(host: &Host, order: &Order, worker: u32) -> serde_json::Value {
-    json!({"run": order.run, "worker": worker, "pod": host.identity.pod, "node": host.identity.node})
 }

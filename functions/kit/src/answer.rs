@@ -1,6 +1,7 @@
 //! What functions reply, errors included.
 
 use serde::Serialize;
+use sgd_lib::store::Claim;
 use watchdog::{Reply, StatusCode};
 
 /// A call that is not done: a status and a line that says why.
@@ -36,6 +37,20 @@ impl Refusal {
 impl<E: Into<anyhow::Error>> From<E> for Refusal {
     fn from(error: E) -> Self {
         Self { status: StatusCode::INTERNAL_SERVER_ERROR, why: format!("{:#}", error.into()) }
+    }
+}
+
+/// What became of the wish for a place in a run: 202 where a worker begins there, 200 where one did before,
+/// each with what `describe` says of it; 409 where all are taken, 410 where the run is over.
+///
+/// # Errors
+/// There is no place, or the description does not serialise.
+pub fn placed<T: Serialize>(claim: Claim, describe: impl FnOnce(u32) -> T) -> Result<Reply, Refusal> {
+    match claim {
+        Claim::Granted { lease, .. } => json(StatusCode::ACCEPTED, &describe(lease.worker)),
+        Claim::Duplicate { worker } => json(StatusCode::OK, &describe(worker)),
+        Claim::Taken => Err(Refusal::new(StatusCode::CONFLICT, "every place of the run is taken")),
+        Claim::Over { reason } => Err(Refusal::new(StatusCode::GONE, format!("the run is over: {reason}"))),
     }
 }
 

@@ -8,10 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use platform::data::{self, DataError};
 use platform::identity::Identity;
 use platform::invoker::{GatewayInvoker, Invoker};
 use platform::settings::Settings;
 use platform::store::OpenError;
+use sgd_lib::dataset::Dataset;
+use sgd_lib::downpour::DataRef;
 use sgd_lib::store::{Store, StoreError};
 use watchdog::{Call, Reply};
 
@@ -32,6 +35,8 @@ pub struct Host {
     pub identity: Identity,
     /// How many workers of each run this replica has.
     hosted: Mutex<HashMap<String, usize>>,
+    /// The data that were opened last stay mapped for the next invocation.
+    data: Mutex<Option<Arc<Dataset>>>,
 }
 
 impl Host {
@@ -54,7 +59,7 @@ impl Host {
         invoker: Arc<dyn Invoker>,
         identity: Identity,
     ) -> Self {
-        Self { settings, store, invoker, identity, hosted: Mutex::default() }
+        Self { settings, store, invoker, identity, hosted: Mutex::default(), data: Mutex::default() }
     }
 
     /// Serves `handle` until the process is told to end.
@@ -84,6 +89,20 @@ impl Host {
     /// Its address is none, or the secret with its password can't be read.
     pub fn local_store(&self) -> Result<Result<Arc<dyn Store>, StoreError>, OpenError> {
         platform::store::open_local(&self.settings, |name| env::var(name).ok())
+    }
+
+    /// The data of a run that exists. Blocks.
+    ///
+    /// # Errors
+    /// They are nowhere, torn, or not those that the run was set up with.
+    pub fn data_for(&self, run: &DataRef) -> Result<Arc<Dataset>, DataError> {
+        let mut last = self.data.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(data) = last.as_ref().filter(|data| data.digest() == run.digest) {
+            return Ok(data.clone());
+        }
+        let data = Arc::new(data::open_for(&self.settings, run, &*self.store)?);
+        *last = Some(data.clone());
+        Ok(data)
     }
 
     /// Whether this replica has a worker of the run.

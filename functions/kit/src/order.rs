@@ -14,6 +14,9 @@ pub struct Order {
     /// The worker to become; without one, the lowest that is free.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<u32>,
+    /// The token of the lease that the caller gives up to this invocation, having pushed everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
     /// Refuse (429) where this replica has a worker of the run already, so that another gets the call.
     #[serde(default)]
     pub spread: bool,
@@ -26,7 +29,7 @@ impl Order {
     /// What is wrong with it, and what is wanted.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(body).map_err(|error| {
-            format!("request body: {error}; wanted is {{\"run\": NAME, \"place\": NAME[, \"worker\": NUMBER][, \"spread\": BOOL]}}")
+            format!("request body: {error}; wanted is {{\"run\": NAME, \"place\": NAME[, \"worker\": NUMBER][, \"from\": NUMBER][, \"spread\": BOOL]}}")
         })
     }
 
@@ -45,10 +48,11 @@ mod tests {
 
     #[test]
     fn orders_travel() {
-        let order = Order { run: "r".into(), place: "p".into(), worker: Some(3), spread: true };
+        let order =
+            Order { run: "r".into(), place: "p".into(), worker: Some(3), from: Some(u64::MAX), spread: true };
         assert_eq!(Order::parse(&order.to_body().unwrap()).unwrap(), order);
         let least = Order::parse(br#"{"run":"r","place":"p"}"#).unwrap();
-        assert_eq!((least.worker, least.spread), (None, false));
+        assert_eq!((least.worker, least.from, least.spread), (None, None, false));
     }
 
     #[test]

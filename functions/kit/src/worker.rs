@@ -6,27 +6,36 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use platform::invoker;
 use sgd_lib::dataset::Dataset;
 use sgd_lib::downpour::{
-    Database, Departure, Identity, Run, Settled, Surroundings, Synchronizer, Worker, WorkerError,
+    Carried, Database, Departure, Identity, Run, Settled, Surroundings, Synchronizer, Worker, WorkerError,
 };
+use sgd_lib::state::StateError;
 use sgd_lib::store::{Claim, Lease};
 use tokio::runtime::Handle;
 use watchdog::{Call, InFlight, Shutdown};
 
-use crate::{Host, Order, Refusal, host};
+use crate::succession::Succession;
+use crate::{Host, Refusal, carried, host};
 
-/// The function that workers run in.
-pub const TRAIN_FUNCTION: &str = "emnist-train";
+pub use crate::succession::TRAIN_FUNCTION;
+
 /// A lease lasts this long without a renewal.
 const LEASE: Duration = Duration::from_secs(2);
 /// A worker leaves this long before its time is up, to flush and hand over.
 const MARGIN: Duration = Duration::from_millis(500);
-/// How long a successor is looked for; then the other workers notice.
-const SUCCESSION: Duration = Duration::from_secs(10);
 
-/// Claims a place in the run, `worker`'s or any, and starts a worker there. Both are done even if the
+/// A place in a run.
+pub struct Place {
+    /// Names the invocation that asks for it.
+    pub name: String,
+    /// The worker to become, or any.
+    pub worker: Option<u32>,
+    /// The token of the lease that its holder gives up to this invocation.
+    pub from: Option<u64>,
+}
+
+/// Claims a place in the run and starts a worker there. Both are done even if the
 /// caller leaves meanwhile and the handler's future is dropped: a lease without a worker would look like
 /// one to whoever asks again.
 ///
@@ -36,13 +45,12 @@ pub async fn begin(
     host: &Arc<Host>,
     call: Call,
     run: Run,
-    data: Dataset,
-    place: String,
-    worker: Option<u32>,
+    data: Arc<Dataset>,
+    place: Place,
 ) -> Result<Claim, Refusal> {
     let host = host.clone();
     host::blocking(move || {
-        let claim = run.claim(&place, worker, LEASE)?;
+        let claim = run.claim_from(&place.name, place.worker, place.from, LEASE)?;
         if let Claim::Granted { lease, resumed, .. } = &claim {
             let run = settle(&host, run, lease)?;
             start(&host, &call, run, data, lease.clone(), *resumed)?;
@@ -79,7 +87,7 @@ fn start(
     host: &Arc<Host>,
     call: &Call,
     run: Run,
-    data: Dataset,
+    data: Arc<Dataset>,
     lease: Lease,
     resumed: bool,
 ) -> Result<(), Refusal> {
@@ -113,7 +121,7 @@ struct Task {
     in_flight: Option<InFlight>,
     surroundings: Replica,
     run: Run,
-    data: Dataset,
+    data: Arc<Dataset>,
     lease: Lease,
     resumed: bool,
 }
@@ -121,17 +129,16 @@ struct Task {
 impl Task {
     fn train(mut self) {
         let (run, worker) = (self.run.name().to_owned(), self.lease.worker);
+        let invoker = self.host.invoker.clone();
         match self.departure() {
             Ok(Departure::HandedOver) => {
                 tracing::info!(run, worker, "hands over");
-                self.host.worker_ends(&run);
-                // A replica that goes on may take the call itself; one that shuts down has to stay
-                // until somebody has it.
-                if !self.surroundings.shutdown.is_requested() {
-                    self.in_flight = None;
-                }
-                self.surroundings.runtime.block_on(self.surroundings.succession(worker));
-                return;
+                return self.give_way_to(Succession::of(invoker, &run, worker));
+            }
+            Ok(Departure::EpochEnded { next }) => {
+                tracing::debug!(run, worker, next, "leaves the next epoch to another invocation");
+                let token = self.lease.token;
+                return self.give_way_to(Succession::of_epoch(invoker, &run, worker, next, token));
             }
             Ok(departure) => tracing::info!(run, worker, ?departure, "left"),
             Err(error) => tracing::error!(run, worker, %error, "failed"),
@@ -140,6 +147,16 @@ impl Task {
         if let Err(error) = self.run.tidy() {
             tracing::warn!(run, %error, "the run's log could not be deleted; it expires by itself");
         }
+    }
+
+    /// A replica that goes on may take the call itself, so this worker counts no longer; one that shuts
+    /// down has to stay until somebody has the call.
+    fn give_way_to(&mut self, succession: Succession) {
+        self.host.worker_ends(self.run.name());
+        if !self.surroundings.shutdown.is_requested() {
+            self.in_flight = None;
+        }
+        self.surroundings.runtime.block_on(succession.find());
     }
 
     fn departure(&self) -> Result<Departure, WorkerError> {
@@ -181,28 +198,19 @@ impl Surroundings for Replica {
             if add { workers.insert(worker) } else { workers.remove(&worker) }
         };
         if mark(&recruiting, true) {
-            let succession = self.succession(worker);
+            let succession = Succession::of(self.host.invoker.clone(), &self.run, worker);
             self.runtime.spawn(async move {
-                succession.await;
+                succession.find().await;
                 mark(&recruiting, false);
             });
         }
     }
-}
 
-impl Replica {
-    /// Asks for a successor until one has the place.
-    fn succession(&self, worker: u32) -> impl Future<Output = ()> + Send + 'static {
-        let (invoker, run) = (self.host.invoker.clone(), self.run.clone());
-        async move {
-            let place = format!("successor-{:016x}", rand::random::<u64>());
-            let order = Order { run, place: place.clone(), worker: Some(worker), spread: false };
-            let Ok(body) = order.to_body() else { return };
-            let deadline = tokio::time::Instant::now() + SUCCESSION;
-            match invoker::retrying(&*invoker, TRAIN_FUNCTION, body, &place, deadline).await {
-                Ok(reply) => tracing::info!(worker, status = reply.status, "asked for a successor"),
-                Err(error) => tracing::warn!(worker, %error, "no successor found"),
-            }
-        }
+    fn pick_up(&self, worker: u32) -> Result<Option<Carried>, StateError> {
+        self.runtime.block_on(carried::pick_up(&self.host.store, &self.run, worker)).map(Some)
+    }
+
+    fn leave(&self, worker: u32, carried: Carried) -> Result<(), StateError> {
+        self.runtime.block_on(carried::leave(&self.host.store, &self.run, worker, carried))
     }
 }

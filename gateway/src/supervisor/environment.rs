@@ -46,7 +46,9 @@ impl Surroundings {
         let mut all: BTreeMap<String, String> = inherited.collect();
         all.insert("node_name".to_owned(), place.node.name.clone());
         let chosen = self.defaults.iter().chain(&deployment.env_vars);
-        all.extend(chosen.map(|(name, value)| (name.clone(), self.resolve(&replaced(value, &place.node.addresses)))));
+        all.extend(
+            chosen.map(|(name, value)| (name.clone(), self.resolve(&replaced(value, &place.node.addresses)))),
+        );
         all.extend(own(deployment, place));
         all
     }
@@ -128,7 +130,12 @@ mod tests {
 
     #[test]
     fn a_deployments_variables_win_over_defaults_but_not_over_the_replicas_own() {
-        let set = [("a", "2"), ("b", "redis://near"), ("port", "1"), ("gateway_hostname", "http://gateway.openfaas:8080/x")];
+        let set = [
+            ("a", "2"),
+            ("b", "redis://near"),
+            ("port", "1"),
+            ("gateway_hostname", "http://gateway.openfaas:8080/x"),
+        ];
         let deployment = FunctionDeployment {
             service: "fn".into(),
             env_vars: set.map(|(k, v)| (k.into(), v.into())).into(),
@@ -136,8 +143,14 @@ mod tests {
         };
         let folder = Path::new("/t");
         let node = node("here");
-        let place =
-            Place { pod: "fn-x-y", node: &node, port: 7, metrics_port: 8, temporary: folder, secrets: folder };
+        let place = Place {
+            pod: "fn-x-y",
+            node: &node,
+            port: 7,
+            metrics_port: 8,
+            temporary: folder,
+            secrets: folder,
+        };
         let all = surroundings().compose(&deployment, &place);
         assert_eq!(all["b"], "redis://here:1");
         assert_eq!(all["a"], "2");
@@ -152,7 +165,8 @@ mod tests {
     #[test]
     fn replicas_are_spread_over_the_nodes() {
         let surroundings = surroundings();
-        let pick = |taken: &[&'static str]| surroundings.pick_node(taken.iter().copied()).unwrap().name.clone();
+        let pick =
+            |taken: &[&'static str]| surroundings.pick_node(taken.iter().copied()).unwrap().name.clone();
         assert_eq!(pick(&[]), "here");
         assert_eq!(pick(&["here"]), "there");
         assert_eq!(pick(&["there", "here"]), "here");

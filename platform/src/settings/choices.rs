@@ -50,16 +50,13 @@ choices! {
         Store = "store",
     }
 
-    /// How workers train together.
-    Algorithm {
-        /// Downpour SGD: asynchronous pushes and fetches.
-        Downpour = "downpour",
-    }
-
     /// How functions share the work of a run.
     TrainType {
         /// One function does everything in one invocation.
         SingleFunction = "1",
+        /// A setup function fans out to train functions, each invocation of which does one epoch and
+        /// schedules the next.
+        FunctionPerIteration = "2",
         /// A setup function fans out to train functions that run to the end.
         SetupAndLoop = "3",
     }
@@ -68,6 +65,17 @@ choices! {
     FanOut {
         /// Calls through the gateway.
         Direct = "direct",
+    }
+}
+
+impl TrainType {
+    /// The number by which it goes.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::SingleFunction => 1,
+            Self::FunctionPerIteration => 2,
+            Self::SetupAndLoop => 3,
+        }
     }
 }
 
@@ -122,6 +130,7 @@ automatic! {
 pub(super) mod words {
     pub(crate) const SCHEDULE: &[&str] = &["constant", "linear", "cosine"];
     pub(crate) const OPTIMIZER: &[&str] = &["sgd", "momentum", "adagrad"];
+    pub(crate) const ALGORITHM: &[&str] = &["downpour", "average"];
     pub(crate) const COMBINE: &[&str] = &["mean", "sum"];
     pub(crate) const DATABASE: &[&str] = &["global", "local"];
     pub(crate) const TRANSPOSE: &[&str] = &["auto", "yes", "no"];

@@ -13,8 +13,9 @@ mod value;
 use std::path::PathBuf;
 
 use serde_json::Value as Json;
+use sgd_lib::downpour::Algorithm;
 
-pub use choices::{Algorithm, Codec, Dataset, DatasetSource, FanOut, NotAChoice, TrainType};
+pub use choices::{Codec, Dataset, DatasetSource, FanOut, NotAChoice, TrainType};
 pub use error::SettingsError;
 pub use kind::Kind;
 pub use reference::markdown;
@@ -101,6 +102,27 @@ impl Settings {
             .iter()
             .position(|setting| setting.variable == variable)
             .is_some_and(|row| self.given & (1 << row) != 0)
+    }
+
+    /// Checks what a setting alone can't tell: whether those that were given go together.
+    ///
+    /// # Errors
+    /// One has no meaning beside another.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        let clash = |variable, found: String, wanted: &str, beside: String| {
+            let (wanted, place) = (wanted.to_owned(), format!("`{variable}` with {beside}"));
+            Err(SettingsError::Value { place, found, wanted })
+        };
+        let single = self.train_type == TrainType::SingleFunction;
+        if single && self.is_given("number_of_workers") && self.workers != 1 {
+            let beside = "`train_type` 1, a single function".to_owned();
+            return clash("number_of_workers", self.workers.to_string(), "1, or another train_type", beside);
+        }
+        if self.algorithm == Algorithm::Average && self.is_given("combine") {
+            let beside = "`algorithm` average, which weights workers by their samples".to_owned();
+            return clash("combine", self.combine.to_string(), "none given, or algorithm downpour", beside);
+        }
+        Ok(())
     }
 
     /// The folder for the prepared data.

@@ -5,10 +5,10 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::path::PathBuf;
 
 use sgd_lib::dataset::Transpose;
-use sgd_lib::downpour::{Combine, Database};
+use sgd_lib::downpour::{Algorithm, Combine, Database};
 use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
 
-use super::choices::{Algorithm, Codec, Dataset, DatasetSource, FanOut, TrainType, words};
+use super::choices::{Codec, Dataset, DatasetSource, FanOut, TrainType, words};
 use super::kind::Kind;
 use super::value::{StoreUrl, Value};
 
@@ -92,7 +92,7 @@ settings! {
     batch_size: usize, "batch_size", Some("batch-size"), "32", Kind::Integer { least: 1, most: 65_536 },
         "images in a minibatch";
     n_fetch: usize, "n_fetch", Some("n-fetch"), "10", UP_TO_A_MILLION,
-        "minibatches between two fetches of the others' parameters";
+        "minibatches between two fetches of the others' parameters; with average, each push comes with one";
     n_push: usize, "n_push", Some("n-push"), "10", UP_TO_A_MILLION,
         "minibatches between two pushes of a worker's own";
     learning_rate: Option<f32>, "alpha", Some("learning-rate"), "none",
@@ -112,12 +112,12 @@ settings! {
         "part of the hidden units that a minibatch leaves out, a fraction";
     optimizer: OptimizerKind, "optimizer", Some("optimizer"), "sgd", Kind::Choice(words::OPTIMIZER),
         "what a gradient does to the parameters";
-    algorithm: Algorithm, "algorithm", Some("algorithm"), "downpour", Kind::Choice(Algorithm::NAMES),
-        "how workers train together";
+    algorithm: Algorithm, "algorithm", Some("algorithm"), "downpour", Kind::Choice(words::ALGORITHM),
+        "how workers train together: downpour, nobody waits for anybody; average, all average their parameters every n_push minibatches";
     combine: Combine, "combine", Some("combine"), "mean", Kind::Choice(words::COMBINE),
-        "whether pushes count for their mean over the workers or for their sum";
+        "with downpour, whether pushes count for their mean over the workers or for their sum";
     train_type: TrainType, "train_type", Some("train-type"), "3", Kind::Choice(TrainType::NAMES),
-        "1: one function does everything; 3: setup, then train functions that run to the end";
+        "1: one function does everything; 2: setup, then train functions of which each invocation does one epoch and schedules the next; 3: setup, then train functions that run to the end";
     database: Database, "database", Some("database"), "global", Kind::Choice(words::DATABASE),
         "which Redis workers push to: one for all, or that of their node, between which and the global one sums are carried";
     n_sync: usize, "n_sync", Some("n-sync"), "10", UP_TO_A_MILLION,

@@ -159,9 +159,9 @@ fn a_value_out_of_range_is_named_with_its_range() {
         ("dropout_percent", "20", "a number from 0 and below 1"),
         ("dropout_percent", "0.99999999999", "a number from 0 and below 1"),
         ("optimizer", "adam", "one of sgd, momentum, adagrad"),
-        ("algorithm", "average", "downpour, the only value so far"),
+        ("algorithm", "mean", "one of downpour, average"),
         ("combine", "max", "one of mean, sum"),
-        ("train_type", "2", "one of 1, 3"),
+        ("train_type", "4", "one of 1, 2, 3"),
         ("database", "both", "one of global, local"),
         ("fan_out", "async", "direct, the only value so far"),
         ("codec", "zip", "one of auto, f32, f16, int8"),
@@ -253,4 +253,29 @@ proptest! {
         let settings = body(&sent).unwrap();
         prop_assert_eq!((settings.learning_rate, settings.seed, settings.target_accuracy), (Some(alpha), seed, Some(accuracy)));
     }
+}
+
+#[test]
+fn settings_that_do_not_go_together_are_named() {
+    let given = |body: &str| Settings::default().overridden_by_json(body.as_bytes()).unwrap().check();
+    for body in [
+        "{}",
+        r#"{"train_type": 1}"#,
+        r#"{"train_type": 1, "number_of_workers": 1}"#,
+        r#"{"train_type": 2, "number_of_workers": 4}"#,
+        r#"{"algorithm": "average"}"#,
+        r#"{"algorithm": "downpour", "combine": "mean"}"#,
+    ] {
+        assert_eq!(given(body), Ok(()), "{body}");
+    }
+    let error = given(r#"{"train_type": 1, "number_of_workers": 4}"#).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "`number_of_workers` with `train_type` 1, a single function: found 4, wanted 1, or another train_type"
+    );
+    let error = given(r#"{"algorithm": "average", "combine": "mean"}"#).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "`combine` with `algorithm` average, which weights workers by their samples: found mean, wanted none given, or algorithm downpour"
+    );
 }

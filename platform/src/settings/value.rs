@@ -8,10 +8,10 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use sgd_lib::dataset::Transpose;
-use sgd_lib::downpour::{Combine, Database};
+use sgd_lib::downpour::{Algorithm, Combine, Database};
 use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
 
-use super::choices::{Algorithm, Codec, Dataset, DatasetSource, FanOut, TrainType};
+use super::choices::{Codec, Dataset, DatasetSource, FanOut, TrainType};
 use super::kind::Kind;
 use crate::secrets;
 

@@ -13,10 +13,10 @@ pub enum Event {
         node: String,
         /// The replica it runs in.
         pod: String,
-        /// Which of the invocations that work on its shard this is, counted from 1.
-        invocation: u32,
-        /// How often the shard has changed hands other than by plan.
-        handovers: u32,
+        /// Whether somebody trained its shard before.
+        resumed: bool,
+        /// Whether that one left by plan: each invocation does one epoch.
+        planned: bool,
     },
     /// A worker is on its way.
     Progress {

@@ -166,6 +166,8 @@ pub struct Worker<'a> {
     complete: bool,
     /// Since when somebody for whom this worker may wait has been gone.
     gone_since: Option<(u32, Instant)>,
+    /// Whether its predecessor left by plan.
+    planned: bool,
     /// Why training has to end, once it has.
     ending: Option<Departure>,
     record: WorkerRecord,
@@ -211,8 +213,8 @@ impl<'a> Worker<'a> {
             progress = progress.farther(global.progress(lease.worker));
         }
         let carried = surroundings.pick_up(lease.worker)?.filter(|carried| carried.fits(progress.at));
-        let unplanned = resumed && !carried.as_ref().is_some_and(Carried::is_planned);
-        let (record, record_version) = read_record(run, &lease, identity, unplanned)?;
+        let planned = carried.as_ref().is_some_and(Carried::is_planned);
+        let (record, record_version) = read_record(run, &lease, identity, resumed && !planned)?;
         let parameters = config.architecture.parameter_count();
         let extent = (workers, config.epochs);
         let (log, log_keys) = run.log();
@@ -247,6 +249,7 @@ impl<'a> Worker<'a> {
             pass_on: false,
             complete: false,
             gone_since: None,
+            planned,
             ending: None,
             record,
             record_version,
@@ -295,8 +298,8 @@ impl<'a> Worker<'a> {
             worker: self.lease.worker,
             node: self.record.node.clone(),
             pod: self.record.pod.clone(),
-            invocation: self.record.invocations,
-            handovers: self.record.handovers,
+            resumed: self.record.invocations > 1,
+            planned: self.planned,
         })?;
         self.meet()
     }

@@ -4,10 +4,12 @@
 //! Nothing here is said about how long things take: that is for benchmarks.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may stop at the first surprise, too")]
 
+mod combinations;
 mod data_from_the_store;
 mod deaths;
 mod deliveries;
 mod endings;
+mod nodes;
 mod refusals;
 mod reproducible;
 mod size;

@@ -36,7 +36,7 @@ const FIGURES: [&str; 26] = [
 ];
 
 /// What it has to say of each worker.
-const WORKER_FIGURES: [&str; 13] = [
+const WORKER_FIGURES: [&str; 14] = [
     "worker",
     "node",
     "pod",
@@ -49,6 +49,7 @@ const WORKER_FIGURES: [&str; 13] = [
     "fetches",
     "staleness_mean",
     "staleness_max",
+    "invocations",
     "handovers",
 ];
 

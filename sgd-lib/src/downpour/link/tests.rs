@@ -90,7 +90,8 @@ fn no_snapshot_of_a_deleted_run_is_written() {
 fn a_round_is_folded_when_all_have_finished_it_and_in_the_order_of_workers() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let run = run(&store);
-    let (mut zero, mut one) = (far_end(&store, &run, 0), far_end(&store, &run, 1));
+    let mut one = far_end(&store, &run, 1);
+    let mut zero = far_end(&store, &run, 0);
     // So far apart that the order of adding shows.
     let (large, small) = (16_777_216.0, 1.0);
     let waiting = round(&mut one, Some(large), 1);
@@ -112,7 +113,8 @@ fn a_round_is_folded_when_all_have_finished_it_and_in_the_order_of_workers() {
 fn a_snapshot_holds_what_is_folded_not_what_is_held() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let run = run(&store);
-    let (mut zero, mut one) = (far_end(&store, &run, 0), far_end(&store, &run, 1));
+    let mut one = far_end(&store, &run, 1);
+    let mut zero = far_end(&store, &run, 0);
     round(&mut one, Some(1.0), 1);
     let base = round(&mut zero, Some(2.0), 1).sum;
     round(&mut one, None, 1);

@@ -171,7 +171,7 @@ impl Process<'_> {
         let (log, keys) = run.log();
         let folded = Folded::load(&**log, keys, &rows)?;
         let global = Folded::load(&**run.store(), run.keys(), &rows)?;
-        let mut at = folded.progress(worker).farther(global.progress(worker)).at.minibatch;
+        let mut at = folded.progress(worker).farther(global.progress(worker)).minibatches as u32;
         let mut prev = folded.vector.get(&worker).map_or(EntryId::ZERO, |mark| mark.id);
         let (mut encoder, mut decoded) = (Encoder::new(Codec::F32, &rows), vec![0.0; count]);
         while at < minibatches {
@@ -185,7 +185,11 @@ impl Process<'_> {
                 prev,
                 kind: if next == minibatches { EntryKind::Flush } else { EntryKind::Push },
                 progress: Some(Progress {
-                    at: Position { epoch: 0, minibatch: next },
+                    at: if next == minibatches {
+                        Position { epoch: 1, minibatch: 0 }
+                    } else {
+                        Position { epoch: 0, minibatch: next }
+                    },
                     minibatches: next.into(),
                     samples: next.into(),
                     pushes: 0,
