@@ -51,7 +51,7 @@ fn settle(run: &Run, worker: u32, home: Home<'_>) -> (Run, Lease, bool) {
     let claim = run.claim(&place, Some(worker), LEASE).unwrap();
     let Claim::Granted { lease, resumed, .. } = claim else { panic!("no place: {claim:?}") };
     match run.clone().settle(&lease, home).unwrap() {
-        Settled::Here(run) => (run, lease, resumed),
+        Settled::Here(run) => (*run, lease, resumed),
         Settled::Elsewhere { node } => panic!("worker {worker} is at home on {node}"),
     }
 }

@@ -75,7 +75,7 @@ fn settle(host: &Host, run: Run, lease: &Lease) -> Result<Run, Refusal> {
         run.store().release(run.keys(), lease)?;
     }
     match settled? {
-        Settled::Here(run) => Ok(run),
+        Settled::Here(run) => Ok(*run),
         Settled::Elsewhere { node } => Err(Refusal::busy(format!(
             "worker {} is at home on {node}, which has not passed on all that it pushed",
             lease.worker

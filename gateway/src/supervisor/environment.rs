@@ -54,7 +54,7 @@ impl Surroundings {
     }
 
     /// The node with the fewest of `taken`, the first of equals.
-    pub(crate) fn pick_node<'a>(&self, taken: impl Iterator<Item = &'a str> + Clone) -> Option<&Node> {
+    pub(crate) fn pick_node<'a>(&self, taken: &(impl Iterator<Item = &'a str> + Clone)) -> Option<&Node> {
         let load = |node: &&Node| taken.clone().filter(|name| *name == node.name).count();
         self.nodes.iter().min_by_key(load)
     }
@@ -166,7 +166,7 @@ mod tests {
     fn replicas_are_spread_over_the_nodes() {
         let surroundings = surroundings();
         let pick =
-            |taken: &[&'static str]| surroundings.pick_node(taken.iter().copied()).unwrap().name.clone();
+            |taken: &[&'static str]| surroundings.pick_node(&taken.iter().copied()).unwrap().name.clone();
         assert_eq!(pick(&[]), "here");
         assert_eq!(pick(&["here"]), "there");
         assert_eq!(pick(&["there", "here"]), "here");

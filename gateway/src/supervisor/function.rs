@@ -141,11 +141,8 @@ impl Function {
         for _ in 0..missing {
             let deployment = state.version.record.deployment.clone();
             let taken = state.replicas.iter().filter(|replica| !replica.stopped());
-            let Some(node) =
-                self.context.surroundings.pick_node(taken.map(|replica| replica.node.name.as_str()))
-            else {
-                return None;
-            };
+            let taken = taken.map(|replica| replica.node.name.as_str());
+            let node = self.context.surroundings.pick_node(&taken)?;
             match Replica::new(&deployment, state.generation, node.clone(), self.changes.clone()) {
                 Ok(replica) => {
                     let replica = Arc::new(replica);

@@ -35,7 +35,7 @@ pub(super) struct Request {
     pub(super) snapshot: Option<Vec<f32>>,
     /// Events to append.
     pub(super) events: Vec<Vec<u8>>,
-    /// Answer when everything that was pushed stands in the global store.
+    /// Nothing more will be pushed: answer when everything stands in the global store.
     pub(super) pass_on: bool,
 }
 

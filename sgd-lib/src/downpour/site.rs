@@ -9,7 +9,7 @@ use super::log::{Folded, LogError, cursors};
 use super::nodes::{self, Arrival, Nodes};
 use super::run::{Run, RunError};
 use crate::codec;
-use crate::state::{self, StateError};
+use crate::state::{self, StateError, Versioned};
 use crate::store::{
     Cursors, EntryId, Exchange, FROM_ABOVE, Lease, Mark, Passed, Progress, RUN_TTL, RunKeys, Snapshot, Store,
     StoreError, Vector,
@@ -32,7 +32,7 @@ pub(super) struct Site {
 /// Where a worker found itself.
 pub enum Settled {
     /// It can begin: the run, with the store that the worker's pushes go to.
-    Here(Run),
+    Here(Box<Run>),
     /// What the worker pushed before is on this node, and not all of it is passed on yet. Somebody there
     /// can go on at once; anybody else once it is.
     Elsewhere {
@@ -87,7 +87,7 @@ impl Run {
                 return Ok(Settled::Elsewhere { node: nodes.name(home).to_owned() });
             }
             self.site = site;
-            return Ok(Settled::Here(self));
+            return Ok(Settled::Here(Box::new(self)));
         }
     }
 
@@ -141,6 +141,20 @@ impl Site {
         match state::put(&*self.store, &self.keys.config(), run.config(), 0, Some(RUN_TTL)) {
             Ok(_) | Err(StateError::Conflict { .. }) => Ok(()),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A worker whose pushes are all passed on, and who pushes no more, is at home here no longer.
+    pub(super) fn let_go(&self, global: &dyn Store, run: &RunKeys, worker: u32) -> Result<(), LogError> {
+        loop {
+            let Versioned { value: mut nodes, version } = Nodes::read(global, run)?;
+            if !nodes.residents(self.number).contains(&worker) {
+                return Ok(());
+            }
+            nodes.let_go(worker);
+            if nodes.write(global, run, version)? {
+                return Ok(());
+            }
         }
     }
 

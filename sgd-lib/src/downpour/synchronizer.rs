@@ -121,6 +121,8 @@ impl Post {
     fn serve(&self, lease: &Lease) -> Result<(), RelayError> {
         let nodes = Nodes::read(&**self.run.store(), self.run.keys()).map_err(LogError::from)?.value;
         if !nodes.is_open(self.site.number) {
+            // Whoever worked here may have registered again before it knew.
+            self.run.store().forget_reader(self.run.keys(), self.site.number)?;
             return Ok(());
         }
         let (local, keys) = (&*self.site.store, &self.site.keys);
@@ -142,7 +144,7 @@ impl Post {
             carried.and(downwards.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
         if served.is_ok() {
-            self.leave(&mut up, &traffic, lease)?;
+            self.leave(&mut up, &traffic)?;
         }
         self.site.store.release(&self.site.keys, &below)?;
         served
@@ -215,7 +217,7 @@ impl Post {
         Ok(())
     }
 
-    fn leave(&self, up: &mut Relay, traffic: &Traffic, lease: &Lease) -> Result<(), RelayError> {
+    fn leave(&self, up: &mut Relay, traffic: &Traffic) -> Result<(), RelayError> {
         let stop = self.run.store().control(self.run.keys())?.stop;
         // The model is there already: what was pushed since is nobody's any more.
         if stop.as_deref() != Some(StopReason::Target.name()) {
@@ -226,13 +228,7 @@ impl Post {
                 up.read(Duration::ZERO, None)?;
             }
         }
-        self.record(up, traffic)?;
-        let nodes = Nodes::read(&**self.run.store(), self.run.keys()).map_err(LogError::from)?.value;
-        if nodes.residents(self.site.number).is_empty() {
-            // Its workers went elsewhere: nothing has to be kept for it any more.
-            nodes::close(&self.run, lease, None)?;
-        }
-        Ok(())
+        self.record(up, traffic)
     }
 
     fn record(&self, up: &Relay, traffic: &Traffic) -> Result<(), RelayError> {
@@ -302,11 +298,25 @@ impl Snapshots {
             return Ok(());
         }
         self.bytes = bytes;
+        close_empty_nodes(run, down.route().lease.ttl)?;
         let holder = &down.route().lease.holder;
         let folded = Folded::load(&**run.store(), run.keys(), &rows)?;
         log::write_snapshot(&**run.store(), run.keys(), holder, &folded.vector, &folded.parameters)?;
         Ok(())
     }
+}
+
+/// Entries need not be kept any longer for nodes whose workers went elsewhere.
+fn close_empty_nodes(run: &Run, ttl: Duration) -> Result<(), RelayError> {
+    let nodes = Nodes::read(&**run.store(), run.keys()).map_err(LogError::from)?.value;
+    let empty = |number: &u32| nodes.is_open(*number) && nodes.residents(*number).is_empty();
+    for number in nodes.numbers().filter(empty) {
+        if let Some(lease) = nodes::claim(run, number, ttl)? {
+            nodes::close(run, &lease, None)?;
+            run.store().release(run.keys(), &lease)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

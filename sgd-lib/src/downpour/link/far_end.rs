@@ -140,7 +140,7 @@ impl FarEnd {
         }
         let last = self.last();
         if let Some(global) = self.global.as_mut().filter(|_| request.pass_on) {
-            global.await_passing_on(last)?;
+            global.leave_home(last)?;
         }
         reply.snapshot_due = self.log_bytes > log::bound(&self.rows);
         Ok(reply)

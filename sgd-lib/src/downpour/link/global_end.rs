@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::downpour::log::LogError;
 use crate::downpour::run::Run;
 use crate::downpour::site::Site;
 use crate::store::{Control, Cursors, EntryId, Exchange, Lease, RunKeys, Store, StoreError};
@@ -51,16 +52,16 @@ impl GlobalEnd {
     }
 
     /// Waits until the node's synchronizer, or a successor of it, has passed on the worker's pushes up to
-    /// `last`.
-    pub(super) fn await_passing_on(&mut self, last: EntryId) -> Result<(), StoreError> {
+    /// `last`, its last ones: then anybody anywhere can go on.
+    pub(super) fn leave_home(&mut self, last: EntryId) -> Result<(), LogError> {
         let worker = self.lease.worker;
         let deadline = Instant::now() + PASSING_ON;
         while !self.site.await_passing_on(worker, last, self.lease.ttl / 3)? {
             if Instant::now() > deadline || !self.look(&[])? {
                 tracing::warn!(worker, "nobody has passed on the last pushes yet");
-                break;
+                return Ok(());
             }
         }
-        Ok(())
+        self.site.let_go(&*self.store, &self.run, worker)
     }
 }

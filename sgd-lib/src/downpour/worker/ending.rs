@@ -90,7 +90,8 @@ impl Worker<'_> {
 
     /// Everything was pushed at the epoch's end, and the successor takes the lease from this worker.
     fn leave_the_next_epoch(mut self) -> Result<Departure, WorkerError> {
-        if !self.events.is_empty() {
+        if !self.events.is_empty() || self.record.on_node {
+            self.pass_on = true;
             self.send(None, false)?;
             self.settle()?;
         }
