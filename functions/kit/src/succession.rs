@@ -36,23 +36,29 @@ impl Succession {
         Self { invoker, order }
     }
 
-    /// Asks until somebody has the place.
-    pub(crate) async fn find(self) {
+    /// Asks until somebody has the place; returns whether somebody does.
+    pub(crate) async fn find(self) -> bool {
         let Self { invoker, order } = self;
         let (worker, call_id) = (order.worker, order.place.clone());
         // Once, a replica is asked for that has no worker of the run; a few replicas have more than one.
         if order.spread {
-            let Ok(body) = order.to_body() else { return };
+            let Ok(body) = order.to_body() else { return false };
             let reply = invoker.invoke(TRAIN_FUNCTION, body, &call_id).await;
             if reply.is_ok_and(|reply| reply.is_success()) {
-                return;
+                return true;
             }
         }
-        let Ok(body) = (Order { spread: false, ..order }).to_body() else { return };
+        let Ok(body) = (Order { spread: false, ..order }).to_body() else { return false };
         let deadline = Instant::now() + PATIENCE;
         match invoker::retrying(&*invoker, TRAIN_FUNCTION, body, &call_id, deadline).await {
-            Ok(reply) => tracing::info!(worker, status = reply.status, "asked for a successor"),
-            Err(error) => tracing::warn!(worker, %error, "no successor found"),
+            Ok(reply) => {
+                tracing::info!(worker, status = reply.status, "asked for a successor");
+                reply.is_success()
+            }
+            Err(error) => {
+                tracing::warn!(worker, %error, "no successor found");
+                false
+            }
         }
     }
 }

@@ -129,34 +129,45 @@ struct Task {
 impl Task {
     fn train(mut self) {
         let (run, worker) = (self.run.name().to_owned(), self.lease.worker);
-        let invoker = self.host.invoker.clone();
-        match self.departure() {
+        let departure = self.departure();
+        self.host.worker_ends(&run);
+        match departure {
             Ok(Departure::HandedOver) => {
                 tracing::info!(run, worker, "hands over");
-                return self.give_way_to(Succession::of(invoker, &run, worker));
+                let invoker = self.host.invoker.clone();
+                self.give_way_to(Succession::of(invoker, &run, worker));
+                return;
             }
             Ok(Departure::EpochEnded { next }) => {
-                tracing::debug!(run, worker, next, "leaves the next epoch to another invocation");
-                let token = self.lease.token;
-                return self.give_way_to(Succession::of_epoch(invoker, &run, worker, next, token));
+                let (invoker, token) = (self.host.invoker.clone(), self.lease.token);
+                if self.give_way_to(Succession::of_epoch(invoker, &run, worker, next, token)) {
+                    return;
+                }
+                self.give_up();
             }
             Ok(departure) => tracing::info!(run, worker, ?departure, "left"),
             Err(error) => tracing::error!(run, worker, %error, "failed"),
         }
-        self.host.worker_ends(&run);
         if let Err(error) = self.run.tidy() {
             tracing::warn!(run, %error, "the run's log could not be deleted; it expires by itself");
         }
     }
 
     /// A replica that goes on may take the call itself, so this worker counts no longer; one that shuts
-    /// down has to stay until somebody has the call.
-    fn give_way_to(&mut self, succession: Succession) {
-        self.host.worker_ends(self.run.name());
+    /// down has to stay until somebody has the call. Returns whether somebody has it.
+    fn give_way_to(&mut self, succession: Succession) -> bool {
         if !self.surroundings.shutdown.is_requested() {
             self.in_flight = None;
         }
-        self.surroundings.runtime.block_on(succession.find());
+        self.surroundings.runtime.block_on(succession.find())
+    }
+
+    /// Nobody took the lease over: the run has been stopped meanwhile, or the others have to look for
+    /// somebody. Neither should wait until it expires.
+    fn give_up(&self) {
+        if let Err(error) = self.run.store().release(self.run.keys(), &self.lease) {
+            tracing::warn!(worker = self.lease.worker, %error, "the lease could not be given back; it expires");
+        }
     }
 
     fn departure(&self) -> Result<Departure, WorkerError> {
