@@ -120,7 +120,7 @@ settings! {
         "1: one function does everything; 2: setup, then train functions of which each invocation does one epoch and schedules the next; 3: setup, then train functions that run to the end";
     database: Database, "database", Some("database"), "global", Kind::Choice(words::DATABASE),
         "which Redis workers push to: one for all, or that of their node, between which and the global one sums are carried";
-    n_sync: usize, "n_sync", Some("n-sync"), "10", UP_TO_A_MILLION,
+    n_sync: usize, "n_sync", Some("n-sync"), "5", UP_TO_A_MILLION,
         "with database=local, pushes by the workers of a node after which their sum goes to the others; an epoch's end and half a second end the wait, too";
     fan_out: FanOut, "fan_out", Some("fan-out"), "direct", Kind::Choice(FanOut::NAMES),
         "how setup starts the train functions";

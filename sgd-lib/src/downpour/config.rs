@@ -194,7 +194,7 @@ impl RunConfig {
             algorithm: Algorithm::Downpour,
             combine: Combine::Mean,
             database: Database::Global,
-            n_sync: 10,
+            n_sync: 5,
             codec: Codec::Int8,
             seed: 1,
             train_type: 3,
