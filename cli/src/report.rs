@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use sgd_lib::downpour::{Run, RunConfig, RunStatus, StopReason, WorkerRecord};
+use sgd_lib::downpour::{Database, NodeRecord, Run, RunConfig, RunStatus, StopReason, WorkerRecord};
 
 use crate::render::table::{WorkerRow, grouped, short, workers};
 
@@ -21,7 +21,9 @@ pub(crate) struct Report {
     /// 1: a single function; 2: train functions, an epoch an invocation; 3: train functions.
     pub(crate) train_type: u8,
     /// Which databases workers push to.
-    pub(crate) database: &'static str,
+    pub(crate) database: Database,
+    /// With one on each node, pushes of a node after which their sum is passed on.
+    pub(crate) n_sync: Option<u32>,
     /// The training algorithm.
     pub(crate) algorithm: String,
     /// Samples per minibatch.
@@ -54,6 +56,12 @@ pub(crate) struct Report {
     pub(crate) bytes_pushed: u64,
     /// Bytes of encoded deltas that were fetched.
     pub(crate) bytes_fetched: u64,
+    /// Bytes of encoded deltas that went to the global store, by workers and by the nodes' synchronizers.
+    pub(crate) bytes_to_global: u64,
+    /// Bytes of encoded deltas that came from there.
+    pub(crate) bytes_from_global: u64,
+    /// Sums that the nodes' synchronizers passed on.
+    pub(crate) synchronizations: u64,
     /// Each worker's part.
     pub(crate) workers: Vec<WorkerReport>,
 }
@@ -76,6 +84,8 @@ pub(crate) struct WorkerReport {
     pub(crate) worker: u32,
     pub(crate) node: String,
     pub(crate) pod: String,
+    /// Whether it pushed to a store on its node or to the global one.
+    database: Database,
     time_s: f64,
     epochs: u32,
     minibatches: u64,
@@ -100,6 +110,7 @@ impl Report {
         let records = &status.workers;
         let train_s = duration(records);
         let sum = |figure: fn(&WorkerRecord) -> u64| records.iter().map(figure).sum::<u64>();
+        let of_nodes = |figure: fn(&NodeRecord) -> u64| status.nodes.iter().map(figure).sum::<u64>();
         let samples = sum(|record| record.samples);
         Self {
             run: run.to_owned(),
@@ -107,7 +118,8 @@ impl Report {
             train_images: config.data.train_images,
             workers_requested: config.workers,
             train_type: config.train_type,
-            database: "global",
+            database: config.database,
+            n_sync: (config.database == Database::Local).then_some(config.n_sync),
             algorithm: config.algorithm.to_string(),
             batch_size: config.batch_size,
             n_fetch: config.n_fetch,
@@ -124,6 +136,10 @@ impl Report {
             samples_per_s: if train_s > 0.0 { samples as f64 / train_s } else { 0.0 },
             bytes_pushed: sum(|record| record.bytes_pushed),
             bytes_fetched: sum(|record| record.bytes_fetched),
+            bytes_to_global: sum(|record| record.bytes_to_global) + of_nodes(|node| node.bytes_to_global),
+            bytes_from_global: sum(|record| record.bytes_from_global)
+                + of_nodes(|node| node.bytes_from_global),
+            synchronizations: of_nodes(|node| node.synchronizations),
             workers: records.iter().map(WorkerReport::new).collect(),
         }
     }
@@ -164,6 +180,7 @@ impl WorkerReport {
             worker: record.worker,
             node: record.node.clone(),
             pod: record.pod.clone(),
+            database: if record.on_node { Database::Local } else { Database::Global },
             time_s: record.time().as_secs_f64(),
             epochs: record.epochs,
             minibatches: record.minibatches,
@@ -189,6 +206,29 @@ impl WorkerReport {
     }
 }
 
+impl Report {
+    /// What went between nodes, and who had no store on its node.
+    fn traffic(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let megabytes = |bytes: u64| short(bytes as f64 / 1e6);
+        writeln!(
+            f,
+            "{} MB pushed on the nodes; {} MB to the global store in {} synchronizations, {} MB from it",
+            megabytes(self.bytes_pushed),
+            megabytes(self.bytes_to_global),
+            self.synchronizations,
+            megabytes(self.bytes_from_global)
+        )?;
+        for worker in self.workers.iter().filter(|worker| worker.database == Database::Global) {
+            writeln!(
+                f,
+                "worker {} found no store on {} and used the global one",
+                worker.worker, worker.node
+            )?;
+        }
+        Ok(())
+    }
+}
+
 /// The table and what is below it.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -198,6 +238,9 @@ impl fmt::Display for Report {
         let missing = self.workers_requested.saturating_sub(u32::try_from(rows.len()).unwrap_or(u32::MAX));
         if missing > 0 {
             writeln!(f, "{missing} of {} workers have no part in it", self.workers_requested)?;
+        }
+        if self.database == Database::Local {
+            self.traffic(f)?;
         }
         let (samples_per_s, train_s) = (grouped(self.samples_per_s), short(self.train_s));
         write!(f, "{} samples in {train_s} s, {samples_per_s} a second", grouped(self.samples as f64))?;

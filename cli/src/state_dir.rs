@@ -61,6 +61,11 @@ impl StateDir {
         self.path.join("redis")
     }
 
+    /// The folder of the private Redis of a virtual node.
+    pub(crate) fn node(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
     /// The folder of the local gateway.
     pub(crate) fn gateway(&self) -> PathBuf {
         self.path.join("gateway")

@@ -28,6 +28,8 @@ pub struct Config {
     /// What the cluster's DNS would resolve: text to find in variables' values and what to put in its place. The
     /// gateway's own names (`gateway.openfaas:8080`) are replaced by its address after these.
     pub addresses: Vec<(String, String)>,
+    /// The nodes that replicas are spread over; none is this machine.
+    pub nodes: Vec<Node>,
     /// How long a function may take to begin its answer to a synchronous call.
     pub upstream_timeout: Duration,
     /// How long a call waits for a replica to become ready, such as the first one after scaling to zero.
@@ -38,6 +40,15 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// The asynchronous queue.
     pub queue: QueueConfig,
+}
+
+/// A node that replicas can be on. Here all nodes are this machine: they differ by name and by what is theirs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// What its replicas get as `node_name`.
+    pub name: String,
+    /// As [`Config::addresses`], for its replicas alone, and before those.
+    pub addresses: Vec<(String, String)>,
 }
 
 /// How the asynchronous queue delivers.
@@ -84,6 +95,7 @@ impl Config {
             payload_secret: None,
             environment: BTreeMap::new(),
             addresses: Vec::new(),
+            nodes: Vec::new(),
             upstream_timeout: Duration::from_secs(60),
             ready_timeout: Duration::from_secs(10),
             grace_period: Duration::from_secs(30),

@@ -50,7 +50,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-pub use crate::config::{Config, QueueConfig};
+pub use crate::config::{Config, Node, QueueConfig};
 pub use crate::error::{GatewayError, StorageError};
 
 use crate::auth::Credentials;
@@ -202,7 +202,10 @@ fn context(config: &Config, gateway: SocketAddr) -> Result<Context, GatewayError
             defaults: config.environment.clone(),
             addresses: config.addresses.clone(),
             gateway,
-            node_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            nodes: match config.nodes.as_slice() {
+                [] => vec![this_machine()],
+                nodes => nodes.to_vec(),
+            },
         },
         grace_period: config.grace_period,
         logs: Logs::open(&config.state_dir)?,
@@ -225,6 +228,11 @@ fn look_after(shared: &Shared) {
             () = draining.draining() => {}
         }
     });
+}
+
+fn this_machine() -> Node {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Node { name, addresses: Vec::new() }
 }
 
 fn serve(listener: tokio::net::TcpListener, shared: &Shared) {

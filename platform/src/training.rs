@@ -55,6 +55,8 @@ pub fn run_config(settings: &Settings, data: &Manifest) -> Result<RunConfig, Tra
         optimizer: settings.optimizer,
         algorithm: settings.algorithm,
         combine: settings.combine,
+        database: settings.database,
+        n_sync: narrow(settings.n_sync),
         codec: match settings.codec {
             Codec::Auto => codec::Codec::Int8,
             Codec::Fixed(codec) => codec,

@@ -18,7 +18,8 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use sgd_lib::codec::{Codec, Encoder, blob};
 use sgd_lib::downpour::{Folded, Run};
 use sgd_lib::store::{
-    Claim, Entry, EntryId, EntryKind, Exchange, Lease, Position, Progress, PushOutcome, Snapshot, Vector,
+    Claim, Entry, EntryId, EntryKind, Exchange, Lease, Passed, Position, Progress, PushOutcome, Snapshot,
+    Vector,
 };
 
 const THREADS: u32 = 8;
@@ -46,8 +47,15 @@ fn live(run: &Run, lease: &Lease, random: &mut Xoshiro256PlusPlus, sum: &mut [f6
             samples: seq,
             pushes: seq,
         };
-        let entry =
-            Entry { id, prev, kind: EntryKind::Push, progress: Some(progress), seen: Vec::new(), payload };
+        let entry = Entry {
+            id,
+            prev,
+            kind: EntryKind::Push,
+            progress: Some(progress),
+            seen: Vec::new(),
+            payload,
+            passed: Passed::default(),
+        };
         // A push whose answer is lost is sent again, and counts once.
         let tries = random.random_range(1..=3);
         let exchange = Exchange { push: Some(&entry), lease: Some(lease), ..Exchange::default() };

@@ -15,8 +15,8 @@ use local_redis::{LocalRedis, Options};
 use sgd_lib::downpour::Run;
 use sgd_lib::state;
 use sgd_lib::store::{
-    Claim, ClaimRequest, Cursors, Entry, EntryId, EntryKind, Exchange, Lease, Mark, Position, Progress,
-    PushOutcome, RedisStore, RunKeys, Snapshot, Store, Vector, Write,
+    Claim, ClaimRequest, Cursors, Entry, EntryId, EntryKind, Exchange, Lease, Mark, Passed, Position,
+    Progress, PushOutcome, RedisStore, RunKeys, Snapshot, Store, Vector, Write,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -29,7 +29,15 @@ fn run(store: &dyn Store) -> RunKeys {
 }
 
 fn request(place: &str, worker: Option<u32>, holder: &str) -> ClaimRequest {
-    ClaimRequest { place: place.into(), worker, workers: 3, holder: holder.into(), ttl: SECOND, from: None }
+    ClaimRequest {
+        place: place.into(),
+        worker,
+        workers: 3,
+        holder: holder.into(),
+        ttl: SECOND,
+        from: None,
+        seize: false,
+    }
 }
 
 fn granted(claim: Claim) -> Lease {
@@ -52,6 +60,7 @@ fn push(lease: &Lease, seq: u64) -> Entry {
         }),
         seen: vec![(9, EntryId { token: 1, seq: 2 })],
         payload: vec![seq as u8; 100],
+        passed: Passed::default(),
     }
 }
 
@@ -136,7 +145,7 @@ fn places_are_given_from_the_lowest_and_once_each() {
         assert_eq!(store.claim(&run, &request("call-3", None, "d")).unwrap(), Claim::Taken, "{}", test.name);
         assert_eq!(store.claim(&run, &request("x", Some(2), "d")).unwrap(), Claim::Taken, "{}", test.name);
         assert_eq!(store.claim(&run, &request("x", Some(7), "d")).unwrap(), Claim::Taken, "{}", test.name);
-        assert_eq!(store.held(&run, 4).unwrap(), [true, true, true, false], "{}", test.name);
+        assert_eq!(store.held(&run, 0..4).unwrap(), [true, true, true, false], "{}", test.name);
         assert_eq!(store.streams(&run).unwrap(), 3, "{}", test.name);
     }
 }
@@ -229,7 +238,7 @@ fn an_expired_lease_that_nobody_took_is_renewed() {
         short.ttl = Duration::from_millis(20);
         let lease = granted(store.claim(&run, &short).unwrap());
         std::thread::sleep(Duration::from_millis(60));
-        assert_eq!(store.held(&run, 2).unwrap(), [false, false], "{}", test.name);
+        assert_eq!(store.held(&run, 0..2).unwrap(), [false, false], "{}", test.name);
         let lease = Lease { ttl: SECOND, ..lease };
         assert!(
             store
@@ -237,11 +246,11 @@ fn an_expired_lease_that_nobody_took_is_renewed() {
                 .unwrap()
                 .lease_held
         );
-        assert_eq!(store.held(&run, 2).unwrap(), [false, true], "{}", test.name);
+        assert_eq!(store.held(&run, 0..2).unwrap(), [false, true], "{}", test.name);
         store.release(&run, &Lease { holder: "somebody else".into(), ..lease.clone() }).unwrap();
-        assert_eq!(store.held(&run, 2).unwrap(), [false, true], "{}", test.name);
+        assert_eq!(store.held(&run, 0..2).unwrap(), [false, true], "{}", test.name);
         store.release(&run, &lease).unwrap();
-        assert_eq!(store.held(&run, 2).unwrap(), [false, false], "{}", test.name);
+        assert_eq!(store.held(&run, 0..2).unwrap(), [false, false], "{}", test.name);
     }
 }
 
@@ -265,7 +274,11 @@ fn a_snapshot_replaces_the_one_before_and_trims_the_log_but_its_last_entry() {
         for seq in 1..=3 {
             send(store, &run, &lease, &push(&lease, seq));
         }
-        let mark = Mark { id: push(&lease, 2).id, progress: push(&lease, 2).progress.unwrap() };
+        let mark = Mark {
+            id: push(&lease, 2).id,
+            progress: push(&lease, 2).progress.unwrap(),
+            passed: Passed::default(),
+        };
         let next = Snapshot { version: 2, vector: Vector::from([(0, mark)]), parameters: vec![1, 2, 3] };
         assert!(store.write_snapshot(&run, &next).unwrap(), "{}", test.name);
         assert!(store.write_snapshot(&run, &next).unwrap(), "repeated: {}", test.name);

@@ -276,7 +276,7 @@ fn a_handover_holds_nothing_back() {
         let log = test.store.exchange(run.keys(), &fetch).unwrap();
         assert_eq!(log.entries[0].1.last().unwrap().kind, EntryKind::Flush, "{}", test.name);
         assert_eq!(
-            test.store.held(run.keys(), 1).unwrap(),
+            test.store.held(run.keys(), 0..1).unwrap(),
             [false],
             "{}: the lease is given back",
             test.name
@@ -309,7 +309,7 @@ fn a_worker_beyond_the_number_that_was_fixed_does_not_train() {
         assert_eq!(samples, 8000, "{}: each sample once", test.name);
         let finished = Departure::Finished(StopReason::Epochs);
         assert_eq!(departures.iter().filter(|departure| **departure == finished).count(), 2, "{}", test.name);
-        assert_eq!(test.store.held(run.keys(), 3).unwrap(), [false; 3], "{}", test.name);
+        assert_eq!(test.store.held(run.keys(), 0..3).unwrap(), [false; 3], "{}", test.name);
     }
 }
 

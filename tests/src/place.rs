@@ -16,12 +16,13 @@ use crate::binaries::binary;
 use crate::processes::{self, Process};
 
 /// What the stack file and commands take from the environment: a scenario says it itself.
-const VARIABLES: [&str; 13] = [
+const VARIABLES: [&str; 14] = [
     "DATABASE",
     "DATASET",
     "DATASET_SOURCE",
     "DATA_DIR",
     "GATEWAY_HOSTNAME",
+    "LOCAL_STORE_URL",
     "REGISTRY",
     "STORE_SECRET",
     "STORE_URL",

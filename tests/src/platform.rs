@@ -70,6 +70,11 @@ impl Platform {
         Self::up(place, stack, &["--redis", url])
     }
 
+    /// With the project's own stack, on so many virtual nodes.
+    pub fn on_nodes(nodes: u32, stack: &str) -> Self {
+        Self::up(Place::new(), stack, &["--nodes", &nodes.to_string()])
+    }
+
     fn up(place: Place, stack: &str, flags: &[&str]) -> Self {
         place.write("stack.yml", stack.as_bytes());
         let always = ["up", "--port", "0", "--json", "--kubeconfig", "kubeconfig"];

@@ -11,6 +11,7 @@ use openfaas::stack::Stack;
 use platform::invoker::HttpInvoker;
 use platform::settings::{Settings, TrainType};
 use serde::Serialize;
+use sgd_lib::downpour::Database;
 use sgd_lib::store::{RedisStore, Store as _};
 use tokio::runtime::Runtime;
 use tokio::task::spawn_blocking;
@@ -44,6 +45,10 @@ pub(crate) struct Args {
     /// faas-cli login left]
     #[arg(long, value_name = "DIR")]
     basic_auth: Option<PathBuf>,
+    /// Virtual nodes of the platform that is started, each with a Redis of its own [default: none; with --database
+    /// local one for each worker, up to 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=16))]
+    nodes: Option<u8>,
     #[command(flatten)]
     password: PasswordArgs,
     #[command(flatten)]
@@ -54,6 +59,7 @@ const EXAMPLES: &str = "\
 Examples:
   downpour train
   downpour train --dataset emnist-bymerge --workers 4 --target-accuracy 0.8
+  downpour train --database local --workers 3
   downpour train --data-dir ./my-data --epochs 15 --lr-schedule cosine --json
   downpour train --gateway http://gateway.example:8080 --store-url redis://redis.example:6379
 
@@ -89,7 +95,7 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result<()> {
     let stack = stack::load(args.file.as_deref())?;
     Runtime::new()?.block_on(async {
         let mut signals = EndSignals::listen()?;
-        let place = signals.unless(Place::find(&state, &stack, &settings, args.basic_auth.clone())).await?;
+        let place = signals.unless(Place::find(&state, &stack, &settings, args)).await?;
         let trained = train(global, &settings, &place, args, &mut signals).await;
         let left = tokio::select! {
             left = place.leave() => left,
@@ -169,13 +175,30 @@ enum Place {
 /// Another command may be starting or stopping a platform right now.
 const POLL: Duration = Duration::from_millis(20);
 
+/// The most virtual nodes that nobody asked for.
+const DEFAULT_NODES: usize = 3;
+
+fn default_nodes(settings: &Settings) -> usize {
+    match settings.database {
+        Database::Global => 0,
+        Database::Local => settings.workers.min(DEFAULT_NODES),
+    }
+}
+
+/// A platform that runs has the nodes that it has.
+fn no_other_nodes(args: &Args, running: &Running) -> Result<()> {
+    match args.nodes {
+        Some(nodes) if usize::from(nodes) != running.nodes => Err(BadArguments(format!(
+            "--nodes {nodes}: the platform at {} runs already, with {} virtual nodes",
+            running.gateway, running.nodes
+        ))
+        .into()),
+        _ => Ok(()),
+    }
+}
+
 impl Place {
-    async fn find(
-        state: &StateDir,
-        stack: &Stack,
-        settings: &Settings,
-        basic_auth: Option<PathBuf>,
-    ) -> Result<Self> {
+    async fn find(state: &StateDir, stack: &Stack, settings: &Settings, args: &Args) -> Result<Self> {
         let given = |variable| settings.is_given(variable);
         let store_url = settings.store_url.as_str().to_owned();
         // The gateway that is named may be the local one.
@@ -183,16 +206,24 @@ impl Place {
             && running.gateway == settings.gateway
             && !given("store_url")
         {
+            no_other_nodes(args, &running)?;
             return Ok(Self::Found { running, _in_use: Some(in_use) });
         }
         if given("gateway_hostname") || given("function_url") {
-            let running = Running { pid: std::process::id(), gateway: settings.gateway.clone(), store_url };
+            let (pid, gateway) = (std::process::id(), settings.gateway.clone());
+            let running = Running { pid, gateway, store_url, nodes: 0 };
+            no_other_nodes(args, &running)?;
             return Ok(Self::Found { running, _in_use: None });
         }
-        let store_url = given("store_url").then_some(store_url);
-        let options = Options { basic_auth, store_url, ..Options::own() };
+        let options = Options {
+            basic_auth: args.basic_auth.clone(),
+            store_url: given("store_url").then_some(store_url),
+            nodes: args.nodes.map_or_else(|| default_nodes(settings), usize::from),
+            ..Options::own()
+        };
         loop {
             if let Some((in_use, running)) = running::join(state.path())? {
+                no_other_nodes(args, &running)?;
                 return Ok(Self::Found { running, _in_use: Some(in_use) });
             }
             match Platform::start(state, stack, options.clone()).await {
@@ -252,13 +283,15 @@ async fn reach(store: Arc<RedisStore>) -> Result<()> {
          (in a cluster, after kubectl port-forward -n openfaas-fn service/redis 6379, redis://127.0.0.1:6379)",
     )
 }
+/// Settings that say how this command reaches the platform.
+const REACHING: [&str; 4] = ["gateway_hostname", "function_url", "store_url", "local_store_url"];
 
 /// Calls the setup function.
 async fn setup(functions: &HttpInvoker, settings: &Settings) -> Result<SetupAnswer> {
     let mut body = settings.to_json();
-    // These say how this command reaches the platform; functions know that themselves.
+    // Functions know that themselves.
     if let Some(body) = body.as_object_mut() {
-        body.retain(|key, _| !["gateway_hostname", "function_url", "store_url"].contains(&key.as_str()));
+        body.retain(|key, _| !REACHING.contains(&key.as_str()));
     }
     let function = if settings.train_type == TrainType::SingleFunction { SINGLE } else { SETUP };
     set_up(functions, function, &body).await

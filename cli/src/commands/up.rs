@@ -49,6 +49,9 @@ pub(crate) struct Args {
     /// Write a kubeconfig, with which kubectl sees and scales the functions; it is removed at the end
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
+    /// Spread replicas over this many virtual nodes, each with a Redis of its own (for database=local)
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=16))]
+    nodes: u8,
 }
 
 const EXAMPLES: &str = "\
@@ -92,6 +95,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
         payload_secret: payload_secret.clone(),
         store_url: args.redis,
         kubeconfig: args.kubeconfig.as_deref().map(Place::choose).transpose()?,
+        nodes: args.nodes.into(),
     };
     Runtime::new()?.block_on(async {
         let mut signals = EndSignals::listen()?;

@@ -10,6 +10,7 @@ use local_redis::LocalRedis;
 use openfaas::stack::Stack;
 
 use super::kubeconfig::{Kubeconfig, Place};
+use super::nodes::{self, Nodes};
 use super::redis;
 use super::running::{Claim, Running};
 use crate::remote::gateway::{client, credentials};
@@ -28,6 +29,8 @@ pub(crate) struct Options {
     pub(crate) store_url: Option<String>,
     /// Where to write the file that lets kubectl find the gateway.
     pub(crate) kubeconfig: Option<Place>,
+    /// Virtual nodes, each with a Redis of its own; 0: this machine is the only node, without one.
+    pub(crate) nodes: usize,
 }
 
 impl Options {
@@ -39,6 +42,7 @@ impl Options {
             payload_secret: None,
             store_url: None,
             kubeconfig: None,
+            nodes: 0,
         }
     }
 }
@@ -48,6 +52,7 @@ pub(crate) struct Platform {
     // In the order in which they have to go.
     kubeconfig: Option<Kubeconfig>,
     gateway: Gateway,
+    nodes: Nodes,
     redis: Option<LocalRedis>,
     running: Running,
     _claim: Claim,
@@ -62,19 +67,30 @@ impl Platform {
     pub(crate) async fn start(state: &StateDir, stack: &Stack, options: Options) -> Result<Self> {
         state.create(state.path())?;
         let mut claim = Claim::take(state.path())?;
-        let redis = match options.store_url {
-            Some(_) => None,
-            None => Some(redis::start(&state.redis()).await?),
+        let nodes = Nodes::start(state, options.nodes);
+        let redis = async {
+            match options.store_url {
+                Some(_) => Ok(None),
+                None => redis::start(&state.redis()).await.map(Some),
+            }
         };
+        let (nodes, redis) = tokio::try_join!(nodes, redis)?;
         let store_url = match (&redis, &options.store_url) {
             (Some(redis), _) => redis.url().to_owned(),
             (None, given) => given.clone().unwrap_or_default(),
         };
         let (basic_auth, place) = (options.basic_auth.clone(), options.kubeconfig.clone());
         state.create(&state.prepared())?;
-        let gateway = Gateway::start(gateway_config(state, options, &store_url)?)?;
-        let running =
-            Running { pid: std::process::id(), gateway: format!("http://{}", gateway.address()), store_url };
+        let count = options.nodes;
+        let mut config = gateway_config(state, options, &store_url)?;
+        config.nodes = nodes.for_gateway();
+        let gateway = Gateway::start(config)?;
+        let running = Running {
+            pid: std::process::id(),
+            gateway: format!("http://{}", gateway.address()),
+            store_url,
+            nodes: count,
+        };
         let client = client(&running.gateway, basic_auth.as_deref())?;
         for function in stack.deployments() {
             let name = function.service.clone();
@@ -85,7 +101,7 @@ impl Platform {
             place.map(|place| place.write(gateway.address(), credentials.as_ref())).transpose()?;
         gateway.set_ready();
         claim.announce(&running)?;
-        Ok(Self { kubeconfig, gateway, redis, running, _claim: claim })
+        Ok(Self { kubeconfig, gateway, nodes, redis, running, _claim: claim })
     }
 
     /// Where everything is.
@@ -105,6 +121,7 @@ impl Platform {
     pub(crate) async fn stop(self) -> Result<()> {
         drop(self.kubeconfig);
         self.gateway.shutdown().await;
+        self.nodes.stop().await?;
         match self.redis {
             Some(redis) => redis::stop(redis).await,
             None => Ok(()),
@@ -126,6 +143,8 @@ fn gateway_config(state: &StateDir, options: Options, store_url: &str) -> Result
         let folder = folder.map_err(|folder| anyhow!("the state folder {folder:?} is not valid UTF-8"))?;
         config.environment.insert(variable.to_owned(), folder);
     }
+    // A stack that does not name it gets it, too.
+    config.environment.insert("local_store_url".to_owned(), nodes::CLUSTER_ADDRESS.to_owned());
     config.addresses.push((redis::CLUSTER_ADDRESS.to_owned(), store_url.to_owned()));
     Ok(config)
 }

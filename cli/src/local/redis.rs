@@ -15,6 +15,12 @@ pub(crate) async fn start(dir: &Path) -> Result<LocalRedis> {
     Ok(spawn_blocking(move || LocalRedis::start(options)).await??)
 }
 
+/// Starts one whose data end with it; its socket and log are in `dir`.
+pub(crate) async fn start_volatile(dir: &Path) -> Result<LocalRedis> {
+    let options = Options { transport: Transport::UnixSocket, append_only: false, ..Options::in_dir(dir) };
+    Ok(spawn_blocking(move || LocalRedis::start(options)).await??)
+}
+
 /// Stops it once it has written out its data.
 pub(crate) async fn stop(redis: LocalRedis) -> Result<()> {
     Ok(spawn_blocking(move || redis.stop()).await??)

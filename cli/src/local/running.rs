@@ -21,6 +21,9 @@ pub(crate) struct Running {
     pub(crate) gateway: String,
     /// The address of Redis.
     pub(crate) store_url: String,
+    /// Virtual nodes, each with a Redis of its own.
+    #[serde(default)]
+    pub(crate) nodes: usize,
 }
 
 /// Another process runs the platform of the state folder.
@@ -168,13 +171,17 @@ mod tests {
 
     use super::*;
 
+    fn running() -> Running {
+        Running { pid: 1, gateway: "http://g".to_owned(), store_url: "redis://r".to_owned(), nodes: 0 }
+    }
+
     #[test]
     fn a_platform_is_found_while_it_is_claimed_and_ready() {
         let dir = TempDir::new().unwrap();
         assert_eq!(find(dir.path()).unwrap(), None);
         let mut claim = Claim::take(dir.path()).unwrap();
         assert_eq!(find(dir.path()).unwrap(), None);
-        let running = Running { pid: 1, gateway: "http://g".to_owned(), store_url: "redis://r".to_owned() };
+        let running = running();
         claim.announce(&running).unwrap();
         assert_eq!(find(dir.path()).unwrap(), Some(running));
         assert!(Claim::take(dir.path()).is_err());
@@ -188,7 +195,7 @@ mod tests {
         let dir = TempDir::new().unwrap();
         assert!(join(dir.path()).unwrap().is_none());
         let mut claim = Claim::take(dir.path()).unwrap();
-        let running = Running { pid: 1, gateway: "http://g".to_owned(), store_url: "redis://r".to_owned() };
+        let running = running();
         claim.announce(&running).unwrap();
         let (in_use, found) = join(dir.path()).unwrap().unwrap();
         assert_eq!(found, running);

@@ -137,7 +137,7 @@ mod tests {
     use platform::settings::Settings;
     use sgd_lib::codec::Codec;
     use sgd_lib::dataset::Transpose;
-    use sgd_lib::downpour::{Algorithm, Combine, DataRef, RunConfig};
+    use sgd_lib::downpour::{Algorithm, Combine, DataRef, Database, RunConfig};
     use sgd_lib::network::Architecture;
     use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
     use sgd_lib::store::MemoryStore;
@@ -188,6 +188,8 @@ mod tests {
             optimizer: OptimizerKind::Sgd,
             algorithm: Algorithm::Downpour,
             combine: Combine::Mean,
+            database: Database::Global,
+            n_sync: 10,
             codec: Codec::F32,
             seed: 1,
             train_type: 3,

@@ -12,9 +12,10 @@ use platform::data::{self, DataError};
 use platform::identity::Identity;
 use platform::invoker::{HttpInvoker, Invoker, UrlTemplate};
 use platform::settings::Settings;
+use platform::store::OpenError;
 use sgd_lib::dataset::Dataset;
 use sgd_lib::downpour::DataRef;
-use sgd_lib::store::Store;
+use sgd_lib::store::{Store, StoreError};
 use watchdog::{Call, Reply};
 
 use crate::Refusal;
@@ -94,6 +95,14 @@ impl Host {
                 ExitCode::from(64)
             }
         }
+    }
+
+    /// The store of this node, if one answers; else why not.
+    ///
+    /// # Errors
+    /// Its address is none, or the secret with its password can't be read.
+    pub fn local_store(&self) -> Result<Result<Arc<dyn Store>, StoreError>, OpenError> {
+        platform::store::open_local(&self.settings, |name| env::var(name).ok())
     }
 
     /// The data of a run that exists. Blocks.

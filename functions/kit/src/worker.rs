@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use sgd_lib::dataset::Dataset;
-use sgd_lib::downpour::{Carried, Departure, Identity, Run, Surroundings, Worker, WorkerError};
+use sgd_lib::downpour::{
+    Carried, Database, Departure, Identity, Run, Settled, Surroundings, Synchronizer, Worker, WorkerError,
+};
 use sgd_lib::state::StateError;
 use sgd_lib::store::{Claim, Lease};
 use tokio::runtime::Handle;
@@ -52,11 +54,35 @@ pub async fn begin(
     host::blocking(move || {
         let claim = run.claim_from(&place.name, place.worker, place.from, LEASE)?;
         if let Claim::Granted { lease, resumed, .. } = &claim {
+            let run = settle(&host, run, lease)?;
             start(&host, &call, run, data, lease.clone(), *resumed)?;
         }
         Ok(claim)
     })
     .await
+}
+
+/// Finds the store that the worker pushes to; gives the place back where that is on another node.
+fn settle(host: &Host, run: Run, lease: &Lease) -> Result<Run, Refusal> {
+    if run.config().database == Database::Global {
+        return Ok(run);
+    }
+    let local = host.local_store()?;
+    if let Err(error) = &local {
+        tracing::warn!(run = run.name(), worker = lease.worker, %error, "no store on this node: the global one serves");
+    }
+    let local = local.as_ref().ok().map(|store| (store, host.identity.node.as_str()));
+    let settled = run.clone().settle(lease, local);
+    if !matches!(settled, Ok(Settled::Here(_))) {
+        run.store().release(run.keys(), lease)?;
+    }
+    match settled? {
+        Settled::Here(run) => Ok(*run),
+        Settled::Elsewhere { node } => Err(Refusal::busy(format!(
+            "worker {} is at home on {node}, which has not passed on all that it pushed",
+            lease.worker
+        ))),
+    }
 }
 
 fn start(
@@ -151,10 +177,15 @@ impl Task {
             Identity { node: self.host.identity.node.clone(), pod: self.host.identity.pod.clone() };
         let (train, test) = (self.data.train(), self.data.test());
         let lease = self.lease.clone();
-        let worker = Worker::new(&self.run, lease, self.resumed, &identity, train, test, &self.surroundings)?;
+        let synchronizer = Synchronizer::start(&self.run)?;
+        let worker = Worker::new(&self.run, lease, self.resumed, &identity, train, test, &self.surroundings);
         // From here on: a thread that was started before keeps its priority.
         give_way();
-        worker.train()
+        let departure = worker.and_then(Worker::train);
+        if let Some(synchronizer) = synchronizer {
+            synchronizer.stop();
+        }
+        departure
     }
 }
 

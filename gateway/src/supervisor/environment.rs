@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use openfaas::types::{DEFAULT_NAMESPACE, FunctionDeployment};
 
-use crate::config::CLUSTER_NAMES;
+use crate::config::{CLUSTER_NAMES, Node};
 use crate::specification::parse_duration;
 
 /// Variables of the gateway's own that replicas get too.
@@ -20,13 +20,15 @@ pub(crate) struct Surroundings {
     pub(crate) addresses: Vec<(String, String)>,
     /// The gateway's own address.
     pub(crate) gateway: SocketAddr,
-    pub(crate) node_name: String,
+    /// The nodes that replicas are spread over; at least one.
+    pub(crate) nodes: Vec<Node>,
 }
 
 /// What is a replica's own.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
     pub(crate) pod: &'a str,
+    pub(crate) node: &'a Node,
     pub(crate) port: u16,
     pub(crate) metrics_port: u16,
     pub(crate) temporary: &'a Path,
@@ -43,19 +45,24 @@ impl Surroundings {
         let inherited =
             INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
         let mut all: BTreeMap<String, String> = inherited.collect();
-        all.insert("node_name".to_owned(), self.node_name.clone());
+        all.insert("node_name".to_owned(), place.node.name.clone());
         let chosen = self.defaults.iter().chain(&deployment.env_vars);
-        all.extend(chosen.map(|(name, value)| (name.clone(), self.resolve(value))));
+        all.extend(
+            chosen.map(|(name, value)| (name.clone(), self.resolve(&replaced(value, &place.node.addresses)))),
+        );
         all.extend(own(deployment, place));
         all
     }
 
+    /// The node with the fewest of `taken`, the first of equals.
+    pub(crate) fn pick_node<'a>(&self, taken: &(impl Iterator<Item = &'a str> + Clone)) -> Option<&Node> {
+        let load = |node: &&Node| taken.clone().filter(|name| *name == node.name).count();
+        self.nodes.iter().min_by_key(load)
+    }
+
     /// Replaces the cluster's names in `text` by addresses.
     pub(crate) fn resolve(&self, text: &str) -> String {
-        let mut resolved = text.to_owned();
-        for (name, address) in &self.addresses {
-            resolved = resolved.replace(name, address);
-        }
+        let resolved = replaced(text, &self.addresses);
         let mut gateway = self.gateway;
         if gateway.ip().is_unspecified() {
             gateway.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
@@ -73,6 +80,10 @@ impl Surroundings {
             default
         })
     }
+}
+
+fn replaced(text: &str, addresses: &[(String, String)]) -> String {
+    addresses.iter().fold(text.to_owned(), |text, (name, address)| text.replace(name, address))
 }
 
 /// What no deployment may set otherwise.
@@ -99,6 +110,10 @@ fn own(deployment: &FunctionDeployment, place: &Place<'_>) -> [(String, String);
 mod tests {
     use super::*;
 
+    fn node(name: &str) -> Node {
+        Node { name: name.into(), addresses: vec![("redis://near".into(), format!("redis://{name}:1"))] }
+    }
+
     fn surroundings() -> Surroundings {
         Surroundings {
             defaults: BTreeMap::from([
@@ -107,21 +122,35 @@ mod tests {
             ]),
             addresses: vec![("redis://redis:6379".into(), "redis://127.0.0.1:7000".into())],
             gateway: "0.0.0.0:8081".parse().unwrap(),
-            node_name: "here".into(),
+            nodes: ["here", "there"].map(node).into(),
         }
     }
 
     #[test]
     fn a_deployments_variables_win_over_defaults_but_not_over_the_replicas_own() {
-        let set = [("a", "2"), ("port", "1"), ("gateway_hostname", "http://gateway.openfaas:8080/x")];
+        let set = [
+            ("a", "2"),
+            ("b", "redis://near"),
+            ("port", "1"),
+            ("gateway_hostname", "http://gateway.openfaas:8080/x"),
+        ];
         let deployment = FunctionDeployment {
             service: "fn".into(),
             env_vars: set.map(|(k, v)| (k.into(), v.into())).into(),
             ..FunctionDeployment::default()
         };
         let folder = Path::new("/t");
-        let place = Place { pod: "fn-x-y", port: 7, metrics_port: 8, temporary: folder, secrets: folder };
+        let node = node("here");
+        let place = Place {
+            pod: "fn-x-y",
+            node: &node,
+            port: 7,
+            metrics_port: 8,
+            temporary: folder,
+            secrets: folder,
+        };
         let all = surroundings().compose(&deployment, &place);
+        assert_eq!(all["b"], "redis://here:1");
         assert_eq!(all["a"], "2");
         assert_eq!(all["port"], "7");
         assert_eq!(all["store_url"], "redis://127.0.0.1:7000");
@@ -129,6 +158,17 @@ mod tests {
         assert_eq!(all["HOSTNAME"], "fn-x-y");
         assert_eq!(all["node_name"], "here");
         assert!(!all.contains_key("CARGO"), "the gateway's own environment leaked");
+    }
+
+    #[test]
+    fn replicas_are_spread_over_the_nodes() {
+        let surroundings = surroundings();
+        let pick =
+            |taken: &[&'static str]| surroundings.pick_node(&taken.iter().copied()).unwrap().name.clone();
+        assert_eq!(pick(&[]), "here");
+        assert_eq!(pick(&["here"]), "there");
+        assert_eq!(pick(&["there", "here"]), "here");
+        assert_eq!(pick(&["here", "here", "there"]), "there");
     }
 
     #[test]

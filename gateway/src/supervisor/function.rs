@@ -185,7 +185,10 @@ impl Function {
         }
         for _ in 0..missing {
             let deployment = state.version.record.deployment.clone();
-            match Replica::new(deployment, state.generation, self.journal.clone()) {
+            let taken = state.replicas.iter().filter(|replica| !replica.stopped());
+            let taken = taken.map(|replica| replica.node.name.as_str());
+            let node = self.context.surroundings.pick_node(&taken)?;
+            match Replica::new(deployment, state.generation, node.clone(), self.journal.clone()) {
                 Ok(replica) => {
                     let replica = Arc::new(replica);
                     state.replicas.push(replica.clone());

@@ -20,6 +20,7 @@ use super::group::Group;
 use super::journal::Journal;
 use super::pod;
 use super::probe::Probe;
+use crate::config::Node;
 use crate::error::StorageError;
 use crate::logs::FunctionLog;
 use crate::{images, storage};
@@ -67,6 +68,8 @@ pub(crate) struct Replica {
     /// What it runs.
     pub(crate) deployment: FunctionDeployment,
     pub(crate) created: SystemTime,
+    /// The node that it is on.
+    pub(crate) node: Node,
     /// Which version of the deployment it runs.
     pub(crate) generation: u64,
     port: u16,
@@ -86,6 +89,7 @@ impl Replica {
     pub(crate) fn new(
         deployment: FunctionDeployment,
         generation: u64,
+        node: Node,
         journal: Arc<Journal>,
     ) -> io::Result<Self> {
         let (port, metrics_port) = pod::free_ports()?;
@@ -96,6 +100,7 @@ impl Replica {
             set,
             deployment,
             created,
+            node,
             generation,
             port,
             metrics_port,
@@ -234,6 +239,7 @@ impl Replica {
         let binary = context.images.resolve(&deployment.image)?;
         let place = Place {
             pod: &self.pod,
+            node: &self.node,
             port: self.port,
             metrics_port: self.metrics_port,
             temporary: &temporary,

@@ -61,12 +61,6 @@ choices! {
         SetupAndLoop = "3",
     }
 
-    /// Which Redis workers push to.
-    Database {
-        /// One for all nodes.
-        Global = "global",
-    }
-
     /// How setup starts the train functions.
     FanOut {
         /// Calls that are answered with a worker's place.
@@ -140,5 +134,6 @@ pub(super) mod words {
     pub(crate) const OPTIMIZER: &[&str] = &["sgd", "momentum", "adagrad"];
     pub(crate) const ALGORITHM: &[&str] = &["downpour", "average"];
     pub(crate) const COMBINE: &[&str] = &["mean", "sum"];
+    pub(crate) const DATABASE: &[&str] = &["global", "local"];
     pub(crate) const TRANSPOSE: &[&str] = &["auto", "yes", "no"];
 }

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use serde_json::Value as Json;
 use sgd_lib::downpour::Algorithm;
 
-pub use choices::{Codec, Database, Dataset, DatasetSource, FanOut, NotAChoice, TrainType};
+pub use choices::{Codec, Dataset, DatasetSource, FanOut, NotAChoice, TrainType};
 pub use error::SettingsError;
 pub use kind::Kind;
 pub use reference::markdown;

@@ -5,10 +5,10 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::path::PathBuf;
 
 use sgd_lib::dataset::Transpose;
-use sgd_lib::downpour::{Algorithm, Combine};
+use sgd_lib::downpour::{Algorithm, Combine, Database};
 use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
 
-use super::choices::{Codec, Database, Dataset, DatasetSource, FanOut, TrainType, words};
+use super::choices::{Codec, Dataset, DatasetSource, FanOut, TrainType, words};
 use super::kind::Kind;
 use super::value::{StoreUrl, Value};
 use crate::invoker::UrlTemplate;
@@ -119,8 +119,10 @@ settings! {
         "with downpour, whether pushes count for their mean over the workers or for their sum";
     train_type: TrainType, "train_type", Some("train-type"), "3", Kind::Choice(TrainType::NAMES),
         "1: one function does everything; 2: setup, then train functions of which each invocation does one epoch and schedules the next; 3: setup, then train functions that run to the end";
-    database: Database, "database", Some("database"), "global", Kind::Choice(Database::NAMES),
-        "which Redis workers push to";
+    database: Database, "database", Some("database"), "global", Kind::Choice(words::DATABASE),
+        "which Redis workers push to: one for all, or that of their node, between which and the global one sums are carried";
+    n_sync: usize, "n_sync", Some("n-sync"), "5", UP_TO_A_MILLION,
+        "with database=local, pushes by the workers of a node after which their sum goes to the others; an epoch's end and half a second end the wait, too";
     fan_out: FanOut, "fan_out", Some("fan-out"), "direct", Kind::Choice(FanOut::NAMES),
         "how setup starts the train functions: calls them, or puts the calls into the gateway's asynchronous queue";
     codec: Codec, "codec", Some("codec"), "auto", Kind::Choice(Codec::NAMES),
@@ -137,6 +139,8 @@ settings! {
         "address of the Redis that holds all state";
     store_password_secret: Option<String>, "store_password_secret", None, "none", Kind::SecretName,
         "name of the secret with the Redis' password";
+    local_store_url: StoreUrl, "local_store_url", None, "redis://redis-local.openfaas-fn:6379", Kind::StoreUrl,
+        "address of the Redis on a function's own node, for database=local; where none answers, the global one serves";
     gateway: String, "gateway_hostname", Some("gateway"), "http://gateway.openfaas:8080", Kind::GatewayUrl,
         "address of the gateway; a bare host means port 8080";
     function_url: UrlTemplate, "function_url", Some("function-url"), "{gateway}/function/{function}",

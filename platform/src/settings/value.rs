@@ -8,10 +8,10 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use sgd_lib::dataset::Transpose;
-use sgd_lib::downpour::{Algorithm, Combine};
+use sgd_lib::downpour::{Algorithm, Combine, Database};
 use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
 
-use super::choices::{Codec, Database, Dataset, DatasetSource, FanOut, TrainType};
+use super::choices::{Codec, Dataset, DatasetSource, FanOut, TrainType};
 use super::kind::Kind;
 use crate::invoker::UrlTemplate;
 use crate::secrets;

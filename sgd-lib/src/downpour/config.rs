@@ -53,6 +53,37 @@ impl FromStr for Combine {
     }
 }
 
+/// Where workers push to and fetch from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Database {
+    /// One store for all.
+    Global,
+    /// The store of the node that they are on; a synchronizer carries sums between it and the global one.
+    Local,
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Global => "global",
+            Self::Local => "local",
+        })
+    }
+}
+
+impl FromStr for Database {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "global" => Ok(Self::Global),
+            "local" => Ok(Self::Local),
+            other => Err(format!("{other:?} is no database; wanted is global or local")),
+        }
+    }
+}
+
 /// Where the data of a run are, and which they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataRef {
@@ -101,6 +132,10 @@ pub struct RunConfig {
     pub algorithm: Algorithm,
     /// How pushes are put together by [`Algorithm::Downpour`].
     pub combine: Combine,
+    /// Where workers push to.
+    pub database: Database,
+    /// With a database on each node: pushes by a node's workers after which their sum is passed on.
+    pub n_sync: u32,
     /// How a push is encoded.
     pub codec: Codec,
     /// Decides the initial parameters, the order of the samples and the dropout masks.
@@ -161,6 +196,8 @@ impl RunConfig {
             optimizer: OptimizerKind::Sgd,
             algorithm: Algorithm::Downpour,
             combine: Combine::Mean,
+            database: Database::Global,
+            n_sync: 5,
             codec: Codec::Int8,
             seed: 1,
             train_type: 3,
@@ -185,6 +222,7 @@ impl RunConfig {
         positive("batch_size", self.batch_size)?;
         positive("n_fetch", self.n_fetch)?;
         positive("n_push", self.n_push)?;
+        positive("n_sync", self.n_sync)?;
         positive("iterations", self.epochs)?;
         let range = |field, value: f32, fits: bool, wanted| {
             let error = || ConfigError { field, found: value.to_string(), wanted };

@@ -4,6 +4,7 @@
 //! it moves with each reply, and the worker folds each reply before it sends the next request.
 
 mod far_end;
+mod global_end;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use super::log::LogError;
 use crate::store::{Control, EntryKind, Position, Progress, PushOutcome};
 
 pub(super) use far_end::FarEnd;
+pub(super) use global_end::GlobalEnd;
 
 /// What the worker wants of the store. The buffers come back in the [`Reply`].
 #[derive(Default)]
@@ -33,6 +35,8 @@ pub(super) struct Request {
     pub(super) snapshot: Option<Vec<f32>>,
     /// Events to append.
     pub(super) events: Vec<Vec<u8>>,
+    /// Nothing more will be pushed: answer when everything stands in the global store.
+    pub(super) pass_on: bool,
 }
 
 /// What a request brought.

@@ -1,10 +1,12 @@
 //! Reading the parameter log without missing anything.
 
+use std::time::Duration;
+
 use crate::codec::{self, CodecError};
 use crate::state::StateError;
 use crate::store::{
     Cursors, Entry, EntryId, EntryKind, Exchange, Mark, Position, Progress, RunKeys, Snapshot, Store,
-    StoreError, Vector,
+    StoreError, Vector, progress,
 };
 
 /// Why the parameter log can't be read or written.
@@ -62,6 +64,12 @@ pub(super) enum Until<'a> {
 
 /// The bytes that one read of a stream may bring into memory, about.
 const READ_BYTES: usize = 4 << 20;
+/// While somebody writes a snapshot, nobody else does.
+const SNAPSHOT_LOCK: Duration = Duration::from_secs(10);
+/// A snapshot is due when this many times its own size was pushed since the last one…
+const LOG_PER_SNAPSHOT: u64 = 32;
+/// …and at least this many bytes.
+const LEAST_LOG: u64 = 4 << 20;
 /// Rebuilding from a newer snapshot more often than this in one read means that something is wrong.
 const MAX_REBUILDS: u32 = 100;
 
@@ -105,7 +113,7 @@ impl Folded {
 
     /// Where a worker stands.
     pub(super) fn progress(&self, worker: u32) -> Progress {
-        self.vector.get(&worker).map(|mark| mark.progress).unwrap_or_default()
+        progress(&self.vector, worker)
     }
 
     fn follow(
@@ -184,6 +192,43 @@ impl Folded {
     }
 }
 
+/// Bytes of pushes since the last snapshot at which another is due, for parameters of these rows.
+pub(super) fn bound(rows: &[(usize, usize)]) -> u64 {
+    let parameters: usize = rows.iter().map(|(rows, length)| rows * length).sum();
+    (parameters as u64 * 4 * LOG_PER_SNAPSHOT).max(LEAST_LOG)
+}
+
+/// Writes `parameters`, everything up to `vector`, as the next snapshot, unless somebody else is at it, or
+/// the stored one has entries that these lack. Returns the version that was written.
+pub(super) fn write_snapshot(
+    store: &dyn Store,
+    run: &RunKeys,
+    holder: &str,
+    vector: &Vector,
+    parameters: &[f32],
+) -> Result<Option<u64>, LogError> {
+    if !store.lock(run, "snapshot", holder, SNAPSHOT_LOCK)? {
+        return Ok(None);
+    }
+    let ahead = |stream: &u32, mark: &Mark| vector.get(stream).is_some_and(|own| own.id >= mark.id);
+    let mut written = None;
+    // A run without a snapshot was deleted.
+    if let Some((version, stored)) = store.snapshot_vector(run)?
+        && stored.iter().all(|(stream, mark)| ahead(stream, mark))
+    {
+        let snapshot = Snapshot {
+            version: version + 1,
+            vector: vector.clone(),
+            parameters: codec::blob::pack(parameters),
+        };
+        if store.write_snapshot(run, &snapshot)? {
+            written = Some(snapshot.version);
+        }
+    }
+    store.unlock(run, "snapshot", holder)?;
+    Ok(written)
+}
+
 /// Where to read on in each stream, `except` one's own.
 pub(super) fn cursors(vector: &Vector, except: Option<u32>) -> Cursors {
     let others = vector.iter().filter(|(worker, _)| Some(**worker) != except);
@@ -203,14 +248,18 @@ pub(super) fn advance(vector: &mut Vector, worker: u32, entry: &Entry) -> Result
     if entry.prev != mark.id {
         return Err(Gap);
     }
-    *mark = Mark { id: entry.id, progress: entry.progress.unwrap_or(mark.progress) };
+    mark.follow(entry);
     Ok(())
 }
 
 /// Whether an entry lies beyond where its worker has to stand.
 pub(super) fn is_beyond(worker: u32, entry: &Entry, until: Option<&[Position]>) -> bool {
-    let limit = until.and_then(|until| until.get(worker as usize));
-    matches!((entry.progress, limit), (Some(progress), Some(limit)) if progress.at > *limit)
+    let Some(until) = until else { return false };
+    let beyond = |worker: u32, progress: &Progress| {
+        until.get(worker as usize).is_some_and(|limit| progress.at > *limit)
+    };
+    entry.progress.is_some_and(|progress| beyond(worker, &progress))
+        || entry.passed.workers.iter().any(|(worker, progress)| beyond(*worker, progress))
 }
 
 /// How many entries of each of `streams` streams to ask for at once, so that memory stays bounded.
@@ -227,9 +276,18 @@ pub(super) fn seen(vector: &Vector, except: u32) -> Vec<(u32, EntryId)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Passed;
 
     fn entry(id: EntryId, prev: EntryId) -> Entry {
-        Entry { id, prev, kind: EntryKind::Push, progress: None, seen: Vec::new(), payload: Vec::new() }
+        Entry {
+            id,
+            prev,
+            kind: EntryKind::Push,
+            progress: None,
+            seen: Vec::new(),
+            payload: Vec::new(),
+            passed: Passed::default(),
+        }
     }
 
     #[test]

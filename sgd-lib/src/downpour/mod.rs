@@ -16,6 +16,8 @@
 //! | `partition` | whose minibatch is whose |
 //! | `carried` | what a worker leaves to its successor beside the log |
 //! | `replica` | a worker's copy of the parameters: base, residue, push, fold |
+//! | `site`, `nodes` | where a worker's pushes go: the global store or its node's |
+//! | `synchronizer` | carries sums between a node's store and the global one |
 //! | `link` | the thread that talks to the store while the worker computes |
 //! | `log` | reading the parameter log without missing anything |
 //! | `shipment` | the data set in the store |
@@ -28,19 +30,25 @@ mod evaluator;
 mod event;
 mod link;
 mod log;
+mod nodes;
 mod partition;
 mod record;
 mod replica;
 mod run;
 mod schedule;
 pub mod shipment;
+mod site;
+mod synchronizer;
 mod worker;
 
 pub use carried::Carried;
-pub use config::{Combine, ConfigError, DataRef, RunConfig, learning_rate};
+pub use config::{Combine, ConfigError, DataRef, Database, RunConfig, learning_rate};
 pub use event::Event;
 pub use log::{Folded, LogError};
+pub use nodes::NodeRecord;
 pub use record::{Model, WorkerRecord};
 pub use run::{Run, RunError, RunStatus, StopReason, run_name};
 pub use schedule::Algorithm;
+pub use site::Settled;
+pub use synchronizer::Synchronizer;
 pub use worker::{Departure, Identity, Surroundings, Worker, WorkerError};

@@ -45,6 +45,12 @@ pub struct WorkerRecord {
     pub bytes_pushed: u64,
     /// Bytes of encoded deltas fetched.
     pub bytes_fetched: u64,
+    /// Those of the bytes pushed that went to the global store.
+    pub bytes_to_global: u64,
+    /// Those of the bytes fetched that came from there.
+    pub bytes_from_global: u64,
+    /// Whether its last place had a store on its node.
+    pub on_node: bool,
 }
 
 impl WorkerRecord {

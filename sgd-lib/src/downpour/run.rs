@@ -7,7 +7,9 @@ use std::{fmt, str::FromStr};
 use super::config::{ConfigError, RunConfig};
 use super::event::Event;
 use super::log::{Folded, LogError};
+use super::nodes::{NodeRecord, Nodes};
 use super::record::{Model, WorkerRecord};
+use super::site::Site;
 use crate::codec;
 use crate::network::Evaluation;
 use crate::state::{self, StateError};
@@ -101,6 +103,8 @@ pub struct Run {
     store: Arc<dyn Store>,
     keys: RunKeys,
     config: RunConfig,
+    /// The node's part of it that workers here push to, after [`Run::settle`].
+    pub(super) site: Option<Site>,
 }
 
 /// How a run stands.
@@ -112,6 +116,10 @@ pub struct RunStatus {
     pub workers: Vec<WorkerRecord>,
     /// For each worker of the run, whether somebody holds its lease.
     pub held: Vec<bool>,
+    /// For each node with a store of its own, what its synchronizer did.
+    pub nodes: Vec<NodeRecord>,
+    /// Whether any of these is at work.
+    pub synchronizing: bool,
     /// How the final parameters do on the test set, once there are some.
     pub result: Option<Evaluation>,
 }
@@ -119,7 +127,10 @@ pub struct RunStatus {
 impl RunStatus {
     /// Nothing will change any more: stopped, the model is there, and everybody left.
     pub fn is_over(&self) -> bool {
-        self.control.stop.is_some() && self.result.is_some() && !self.held.contains(&true)
+        self.control.stop.is_some()
+            && self.result.is_some()
+            && !self.held.contains(&true)
+            && !self.synchronizing
     }
 }
 
@@ -159,12 +170,12 @@ impl Run {
         let keys = RunKeys::new(name)?;
         Self::initialise(&*store, &keys, &config)?;
         state::put(&*store, &keys.config(), &config, 0, Some(crate::store::RUN_TTL))?;
-        Ok(Self { store, keys, config })
+        Ok(Self::new(store, keys, config))
     }
 
     /// A run whose configuration was read already.
     pub fn new(store: Arc<dyn Store>, keys: RunKeys, config: RunConfig) -> Self {
-        Self { store, keys, config }
+        Self { store, keys, config, site: None }
     }
 
     /// A run that exists.
@@ -175,7 +186,7 @@ impl Run {
         let keys = RunKeys::new(name)?;
         let found = state::get::<RunConfig>(&*store, &keys.config())?;
         let config = found.ok_or_else(|| RunError::Unknown { run: name.to_owned() })?.value;
-        Ok(Self { store, keys, config })
+        Ok(Self::new(store, keys, config))
     }
 
     /// The run's name.
@@ -224,6 +235,7 @@ impl Run {
             holder: format!("{:016x}", rand::random::<u64>()),
             ttl,
             from,
+            seize: false,
         };
         Ok(self.store.claim(&self.keys, &request)?)
     }
@@ -240,9 +252,16 @@ impl Run {
             let record = state::get::<WorkerRecord>(&*self.store, &self.keys.worker(worker))?;
             workers.extend(record.map(|record| record.value));
         }
-        let held = self.store.held(&self.keys, count)?;
+        let held = self.store.held(&self.keys, 0..count)?;
         let result = self.model()?.map(|model| model.evaluation);
-        Ok(RunStatus { control, workers, held, result })
+        let numbers = Nodes::read(&*self.store, &self.keys)?.value.numbers();
+        let synchronizing = self.store.held(&self.keys, numbers.clone())?.contains(&true);
+        let mut nodes = Vec::new();
+        for number in numbers {
+            let record = state::get::<NodeRecord>(&*self.store, &self.keys.node(number))?;
+            nodes.extend(record.map(|record| record.value));
+        }
+        Ok(RunStatus { control, workers, held, nodes, synchronizing, result })
     }
 
     /// Its final parameters, once there are some.
@@ -288,6 +307,9 @@ impl Run {
     /// # Errors
     /// The store fails.
     pub fn tidy(&self) -> Result<(), RunError> {
+        if let Some(site) = &self.site {
+            site.tidy(self)?;
+        }
         if self.status()?.is_over() {
             self.store.delete_log(&self.keys)?;
         }

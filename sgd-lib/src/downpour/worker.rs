@@ -12,7 +12,7 @@ use super::carried::Carried;
 use super::config::RunConfig;
 use super::evaluator::Evaluator;
 use super::event::Event;
-use super::link::{FarEnd, Link};
+use super::link::{FarEnd, GlobalEnd, Link};
 use super::log::{Folded, LogError, Until};
 use super::partition::Partition;
 use super::record::WorkerRecord;
@@ -160,6 +160,8 @@ pub struct Worker<'a> {
     sum: Vec<f32>,
     snapshot_due: bool,
     all_done: bool,
+    /// The next request is answered when everything is in the global store.
+    pass_on: bool,
     /// The last fetch found everybody where this worker waits for them.
     complete: bool,
     /// Since when somebody for whom this worker may wait has been gone.
@@ -200,14 +202,25 @@ impl<'a> Worker<'a> {
         let partition = Partition::new(train.len(), config.batch_size, workers);
         let schedule = config.algorithm.schedule(config, partition, lease.worker);
         let rows = config.architecture.rows();
+        let stream = match &run.site {
+            Some(site) => site.take_stream(lease.worker)?,
+            None => lease.clone(),
+        };
         let folded = load(run, &lease, &*schedule)?;
-        let progress = folded.progress(lease.worker);
+        let mut progress = folded.progress(lease.worker);
+        if run.site.is_some() && resumed {
+            let global = Folded::load(&**store, keys, &rows)?;
+            progress = progress.farther(global.progress(lease.worker));
+        }
         let carried = surroundings.pick_up(lease.worker)?.filter(|carried| carried.fits(progress.at));
         let planned = carried.as_ref().is_some_and(Carried::is_planned);
-        let (record, record_version) = read_record(&**store, keys, &lease, identity, resumed && !planned)?;
+        let (record, record_version) = read_record(run, &lease, identity, resumed && !planned)?;
         let parameters = config.architecture.parameter_count();
         let extent = (workers, config.epochs);
-        let far_end = FarEnd::new(store.clone(), keys.clone(), lease.clone(), rows.clone(), extent, &folded);
+        let (log, log_keys) = run.log();
+        let global = run.site.clone().map(|site| GlobalEnd::new(run, lease.clone(), site));
+        let far_end =
+            FarEnd::new(log.clone(), log_keys.clone(), stream, rows.clone(), extent, &folded, global);
         let mut worker = Self {
             link: Link::start(far_end, lease.worker)?,
             replica: Replica::new(folded.parameters, config.codec, &rows, schedule.is_synchronous()),
@@ -233,6 +246,7 @@ impl<'a> Worker<'a> {
             sum: vec![0.0; parameters],
             snapshot_due: false,
             all_done: false,
+            pass_on: false,
             complete: false,
             gone_since: None,
             planned,
@@ -321,5 +335,6 @@ impl<'a> Worker<'a> {
 fn load(run: &Run, lease: &Lease, schedule: &dyn Schedule) -> Result<Folded, LogError> {
     let awaited = |at| schedule.awaited(at);
     let until = if schedule.is_synchronous() { Until::Stand(lease.worker, &awaited) } else { Until::End };
-    Folded::load_until(&**run.store(), run.keys(), &run.config().architecture.rows(), until)
+    let (log, keys) = run.log();
+    Folded::load_until(&**log, keys, &run.config().architecture.rows(), until)
 }

@@ -1,8 +1,11 @@
 //! What one push looks like in the parameter log.
 
+use std::collections::BTreeMap;
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+
+use super::Cursors;
 
 /// The name of an entry in a worker's stream: `<token>-<seq>`. Redis refuses an entry whose name is
 /// not above the stream's last one; so a push counts once, and a worker that lost its lease (whose
@@ -59,6 +62,13 @@ pub struct Progress {
     pub pushes: u64,
 }
 
+impl Progress {
+    /// The one of the two that is farther; of one worker they never contradict each other.
+    pub fn farther(self, other: Self) -> Self {
+        if (other.at, other.minibatches) > (self.at, self.minibatches) { other } else { self }
+    }
+}
+
 /// What an entry is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
@@ -92,6 +102,29 @@ impl FromStr for EntryKind {
     }
 }
 
+/// What stands in the stream of a synchronizer up to an entry: the sum of other streams' entries.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Passed {
+    /// The streams that were read, and how far: everything up to there is passed on, nothing after it.
+    pub cursors: Cursors,
+    /// Where each worker stood whose pushes are in it.
+    pub workers: BTreeMap<u32, Progress>,
+    /// Entries written, this one included.
+    pub entries: u64,
+    /// Bytes of their payloads.
+    pub bytes: u64,
+    /// Bytes of the payloads of what was passed on.
+    pub bytes_read: u64,
+}
+
+impl Passed {
+    /// Where a worker stands is the farthest that anybody has heard of it.
+    pub fn hear(&mut self, worker: u32, progress: Progress) {
+        let known = self.workers.entry(worker).or_insert(progress);
+        *known = known.farther(progress);
+    }
+}
+
 /// One entry of a worker's stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -107,6 +140,23 @@ pub struct Entry {
     pub seen: Vec<(u32, EntryId)>,
     /// The encoded delta; empty in a fence.
     pub payload: Vec<u8>,
+    /// What a synchronizer passed on; nothing in a worker's own entry.
+    pub passed: Passed,
+}
+
+impl Entry {
+    /// An entry without a delta: the stream has a new holder.
+    pub(super) fn fence(id: EntryId, prev: EntryId) -> Self {
+        Self {
+            id,
+            prev,
+            kind: EntryKind::Fence,
+            progress: None,
+            seen: Vec::new(),
+            payload: Vec::new(),
+            passed: Passed::default(),
+        }
+    }
 }
 
 /// The part of an entry that travels as one encoded field.
@@ -114,6 +164,7 @@ pub struct Entry {
 pub(super) struct EntryMeta {
     pub(super) progress: Progress,
     pub(super) seen: Vec<(u32, EntryId)>,
+    pub(super) passed: Passed,
 }
 
 #[cfg(test)]

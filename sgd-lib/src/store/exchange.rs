@@ -1,6 +1,7 @@
 //! Push and fetch in one round trip.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::{Entry, EntryId, Lease};
 
@@ -16,6 +17,10 @@ pub struct Exchange<'a> {
     pub lease: Option<&'a Lease>,
     /// Read what came after these cursors, in these streams only.
     pub cursors: Option<&'a Cursors>,
+    /// Where there is nothing to read, wait up to this long for it.
+    pub wait: Duration,
+    /// The number of a reader that must see every entry, and how far it has read.
+    pub reader: Option<(u32, &'a Cursors)>,
     /// At most this many entries of each stream.
     pub entries_per_stream: usize,
     /// Events to append.

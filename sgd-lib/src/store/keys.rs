@@ -7,6 +7,8 @@ use std::fmt;
 #[derive(Clone, PartialEq, Eq)]
 pub struct RunKeys {
     run: String,
+    /// The number of the node whose part of the run this is.
+    node: Option<u32>,
 }
 
 /// A run's name that can't be one.
@@ -15,6 +17,13 @@ pub struct RunKeys {
 pub struct RunIdError {
     found: String,
 }
+
+/// The streams of workers have numbers below this, those of nodes' synchronizers this and more. Any number
+/// of synchronizers may come and go, also in a run that was stopped.
+pub const FIRST_NODE: u32 = 1 << 16;
+
+/// In a node's store, the stream of what the node's synchronizer brings from the global store.
+pub const FROM_ABOVE: u32 = FIRST_NODE;
 
 /// The sorted set of all runs, by time of creation.
 pub(super) const RUNS: &str = "dp:runs";
@@ -28,7 +37,7 @@ impl RunKeys {
         let fits = (1..=64).contains(&run.len())
             && run.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if fits {
-            Ok(Self { run: run.to_owned() })
+            Ok(Self { run: run.to_owned(), node: None })
         } else {
             Err(RunIdError { found: run.chars().take(80).collect() })
         }
@@ -39,13 +48,26 @@ impl RunKeys {
         &self.run
     }
 
+    /// The keys of the run's part on a node, in that node's store.
+    pub fn on_node(&self, node: u32) -> Self {
+        Self { run: self.run.clone(), node: Some(node) }
+    }
+
+    /// Whether these are the keys of the whole run.
+    pub(super) fn is_whole(&self) -> bool {
+        self.node.is_none()
+    }
+
     /// What every key of the run starts with.
     pub fn prefix(&self) -> String {
-        format!("dp:{{{}}}:", self.run)
+        match self.node {
+            Some(node) => format!("dp:{{{}}}:{node}:", self.run),
+            None => format!("dp:{{{}}}:", self.run),
+        }
     }
 
     fn key(&self, name: &str) -> String {
-        format!("dp:{{{}}}:{name}", self.run)
+        self.prefix() + name
     }
 
     /// Typed state: everything that setup decided.
@@ -88,6 +110,11 @@ impl RunKeys {
         self.key(&format!("lock:{name}"))
     }
 
+    /// Hash: readers that must see every entry, and how far each has read.
+    pub(super) fn readers(&self) -> String {
+        self.key("readers")
+    }
+
     /// Stream: progress.
     pub(super) fn events(&self) -> String {
         self.key("events")
@@ -96,6 +123,16 @@ impl RunKeys {
     /// Typed state: what a worker did.
     pub fn worker(&self, worker: u32) -> String {
         self.key(&format!("worker:{worker}"))
+    }
+
+    /// Typed state: the run's nodes, and which worker is at home where.
+    pub fn nodes(&self) -> String {
+        self.key("nodes")
+    }
+
+    /// Typed state: what a node's synchronizer did.
+    pub fn node(&self, node: u32) -> String {
+        self.key(&format!("node:{node}"))
     }
 
     /// Typed state: what a worker left to its successor.
@@ -116,7 +153,7 @@ impl RunKeys {
 
 impl fmt::Debug for RunKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RunKeys({})", self.run)
+        write!(f, "RunKeys({})", self.prefix())
     }
 }
 
@@ -129,6 +166,7 @@ mod tests {
         let keys = RunKeys::new("r-1").unwrap();
         assert_eq!(keys.config(), "dp:{r-1}:config");
         assert!(keys.log(3).starts_with(&keys.prefix()));
+        assert_eq!(keys.on_node(70_000).config(), "dp:{r-1}:70000:config");
     }
 
     #[test]

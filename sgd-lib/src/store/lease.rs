@@ -37,6 +37,8 @@ pub struct ClaimRequest {
     pub ttl: Duration,
     /// The token of a lease that its holder gives up to this claim, having pushed everything.
     pub from: Option<u64>,
+    /// Take it even from a living holder: who has the right to it was decided elsewhere.
+    pub seize: bool,
 }
 
 /// What became of a claim.

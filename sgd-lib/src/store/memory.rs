@@ -1,20 +1,23 @@
 //! The store in this process's memory: for tests and for runs of a single function.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod claims;
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{
-    Claim, ClaimRequest, Control, Entry, EntryId, EntryKind, Exchange, Exchanged, Lease, PushOutcome,
-    RunKeys, Snapshot, Store, StoreError, Vector, Versioned, Write,
+    Claim, ClaimRequest, Control, Cursors, Entry, EntryId, Exchange, Exchanged, FIRST_NODE, Lease,
+    PushOutcome, RunKeys, Snapshot, Store, StoreError, Vector, Versioned, Write, snapshot::trim_to,
 };
 
 /// A store that lives and dies with the process.
 #[derive(Default)]
 pub struct MemoryStore {
     inner: Mutex<Inner>,
-    /// Rings at each event.
-    event: Condvar,
+    /// Rings at each event and each entry.
+    news: Condvar,
 }
 
 #[derive(Default)]
@@ -35,6 +38,7 @@ struct RunState {
     leases: HashMap<u32, Expiring<String>>,
     locks: HashMap<String, Expiring<String>>,
     snapshot: Option<Snapshot>,
+    readers: BTreeMap<u32, Cursors>,
     events: Vec<Vec<u8>>,
 }
 
@@ -82,7 +86,7 @@ impl MemoryStore {
 
 impl Inner {
     fn state(&mut self, run: &RunKeys) -> &mut RunState {
-        self.states.entry(run.run().to_owned()).or_default()
+        self.states.entry(run.prefix()).or_default()
     }
 
     fn exists(&self, run: &RunKeys) -> bool {
@@ -96,71 +100,6 @@ fn system_ms() -> u64 {
 }
 
 impl RunState {
-    fn is_held(&self, worker: u32) -> bool {
-        self.leases.get(&worker).and_then(Expiring::alive).is_some()
-    }
-
-    /// What somebody is told whose place has a holder: himself, whose answer was lost, or another.
-    fn already(worker: u32, held: &str, request: &ClaimRequest) -> Claim {
-        match held.rsplit_once(':').and_then(|(holder, token)| Some((holder, token.parse().ok()?))) {
-            Some((holder, token)) if holder == request.holder => {
-                let lease = Lease { worker, holder: holder.to_owned(), token, ttl: request.ttl };
-                Claim::Granted { lease, resumed: false, now_ms: system_ms() }
-            }
-            _ => Claim::Duplicate { worker },
-        }
-    }
-
-    fn is_given_up(&self, worker: u32, from: Option<u64>) -> bool {
-        let held = self.leases.get(&worker).and_then(Expiring::alive);
-        let token = held.and_then(|held| held.rsplit(':').next()?.parse().ok());
-        token.is_some() && token == from
-    }
-
-    fn free_place(&self, workers: u32) -> Option<u32> {
-        let free = |&worker: &u32| !self.is_held(worker);
-        let untouched = (0..workers).filter(free).find(|worker| !self.logs.contains_key(worker));
-        untouched.or_else(|| (0..workers).find(free))
-    }
-
-    fn claim(&mut self, request: &ClaimRequest) -> Claim {
-        if let Some(reason) = &self.control.stop {
-            return Claim::Over { reason: reason.clone() };
-        }
-        let workers = self.control.workers.unwrap_or(request.workers);
-        let mine = self.places.get(&request.place).copied();
-        let wanted = match mine {
-            Some(mine) if request.worker.is_none_or(|worker| worker == mine) => {
-                match self.leases.get(&mine).and_then(Expiring::alive) {
-                    Some(held) => return Self::already(mine, held, request),
-                    None => Some(mine),
-                }
-            }
-            _ => request.worker.or_else(|| self.free_place(workers)),
-        };
-        let free = |worker| !self.is_held(worker) || self.is_given_up(worker, request.from);
-        let Some(worker) = wanted.filter(|&worker| worker < workers && free(worker)) else {
-            return Claim::Taken;
-        };
-        self.places.insert(request.place.clone(), worker);
-        self.grant(worker, request)
-    }
-
-    fn grant(&mut self, worker: u32, request: &ClaimRequest) -> Claim {
-        let now_ms = system_ms();
-        let log = self.logs.entry(worker).or_default();
-        let prev = log.last;
-        let token = now_ms.max(prev.token + 1);
-        let id = EntryId { token, seq: 0 };
-        let fence =
-            Entry { id, prev, kind: EntryKind::Fence, progress: None, seen: Vec::new(), payload: Vec::new() };
-        log.entries.push(fence);
-        log.last = id;
-        let lease = Lease { worker, holder: request.holder.clone(), token, ttl: request.ttl };
-        self.leases.insert(worker, Expiring::new(lease.value(), Some(request.ttl)));
-        Claim::Granted { lease, resumed: prev != EntryId::ZERO, now_ms }
-    }
-
     fn push(&mut self, worker: u32, entry: &Entry) -> PushOutcome {
         let Some(log) = self.logs.get_mut(&worker) else { return PushOutcome::Gone };
         if entry.id > log.last {
@@ -183,6 +122,10 @@ impl RunState {
             self.leases.insert(lease.worker, Expiring::new(lease.value(), Some(lease.ttl)));
         }
         ours
+    }
+
+    fn has_news(&self, cursors: &Cursors) -> bool {
+        cursors.iter().any(|(stream, after)| self.logs.get(stream).is_some_and(|log| log.last > *after))
     }
 
     fn read_after(&self, worker: u32, after: EntryId, count: usize) -> Vec<Entry> {
@@ -257,8 +200,10 @@ impl Store for MemoryStore {
         let before = inner.values.len() + inner.blobs.len() + inner.states.len();
         inner.values.retain(|key, _| !key.starts_with(&prefix));
         inner.blobs.retain(|key, _| !key.starts_with(&prefix));
-        inner.states.remove(run.run());
-        inner.runs.retain(|name| name != run.run());
+        inner.states.retain(|key, _| !key.starts_with(&prefix));
+        if run.is_whole() {
+            inner.runs.retain(|name| name != run.run());
+        }
         Ok((before - inner.values.len() - inner.blobs.len() - inner.states.len()) as u64)
     }
 
@@ -271,6 +216,7 @@ impl Store for MemoryStore {
         state.logs.clear();
         state.leases.clear();
         state.locks.clear();
+        state.readers.clear();
         state.snapshot = None;
         Ok(())
     }
@@ -296,7 +242,8 @@ impl Store for MemoryStore {
     }
 
     fn streams(&self, run: &RunKeys) -> Result<u32, StoreError> {
-        Ok(u32::try_from(self.inner().state(run).logs.len()).unwrap_or(u32::MAX))
+        let workers = self.inner().state(run).logs.range(..FIRST_NODE).count();
+        Ok(u32::try_from(workers).unwrap_or(u32::MAX))
     }
 
     fn release(&self, run: &RunKeys, lease: &Lease) -> Result<(), StoreError> {
@@ -308,10 +255,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn held(&self, run: &RunKeys, workers: u32) -> Result<Vec<bool>, StoreError> {
+    fn held(&self, run: &RunKeys, streams: Range<u32>) -> Result<Vec<bool>, StoreError> {
         let mut inner = self.inner();
         let state = inner.state(run);
-        Ok((0..workers).map(|worker| state.is_held(worker)).collect())
+        Ok(streams.map(|stream| state.is_held(stream)).collect())
     }
 
     fn exchange(&self, run: &RunKeys, wanted: &Exchange<'_>) -> Result<Exchanged, StoreError> {
@@ -323,12 +270,18 @@ impl Store for MemoryStore {
             exchanged.lease_held = state.renew(lease);
         }
         state.events.extend(wanted.events.iter().cloned());
-        if !wanted.events.is_empty() {
-            self.event.notify_all();
+        if let Some((reader, cursors)) = wanted.reader {
+            state.readers.insert(reader, cursors.clone());
         }
+        self.news.notify_all();
         if let Some(cursors) = wanted.cursors {
+            let nothing = |inner: &mut Inner| !inner.state(run).has_news(cursors);
+            let wait = if cursors.is_empty() { Duration::ZERO } else { wanted.wait };
+            (inner, _) =
+                self.news.wait_timeout_while(inner, wait, nothing).unwrap_or_else(PoisonError::into_inner);
+            let state = inner.state(run);
             exchanged.control = state.control.clone();
-            exchanged.streams = state.logs.keys().copied().collect::<BTreeSet<_>>().into_iter().collect();
+            exchanged.streams = state.logs.keys().copied().collect();
             exchanged.snapshot_version = state.snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
             for (&worker, &after) in cursors {
                 let entries = state.read_after(worker, after, wanted.entries_per_stream);
@@ -358,12 +311,21 @@ impl Store for MemoryStore {
             return Ok(state.snapshot.as_ref() == Some(snapshot));
         }
         state.snapshot = Some(snapshot.clone());
-        for (worker, mark) in &snapshot.vector {
-            if let Some(log) = state.logs.get_mut(worker) {
-                log.entries.retain(|entry| entry.id >= mark.id);
+        for (stream, id) in trim_to(&snapshot.vector, &state.readers) {
+            if let Some(log) = state.logs.get_mut(&stream) {
+                log.entries.retain(|entry| entry.id >= id);
             }
         }
         Ok(true)
+    }
+
+    fn readers(&self, run: &RunKeys) -> Result<BTreeMap<u32, Cursors>, StoreError> {
+        Ok(self.inner().state(run).readers.clone())
+    }
+
+    fn forget_reader(&self, run: &RunKeys, reader: u32) -> Result<(), StoreError> {
+        self.inner().state(run).readers.remove(&reader);
+        Ok(())
     }
 
     fn lock(&self, run: &RunKeys, name: &str, holder: &str, ttl: Duration) -> Result<bool, StoreError> {
@@ -395,7 +357,7 @@ impl Store for MemoryStore {
         let inner = self.inner();
         let empty = |inner: &mut Inner| inner.state(run).events.len() <= from;
         let (mut inner, _) =
-            self.event.wait_timeout_while(inner, wait, empty).unwrap_or_else(PoisonError::into_inner);
+            self.news.wait_timeout_while(inner, wait, empty).unwrap_or_else(PoisonError::into_inner);
         let events = inner.state(run).events.iter().enumerate().skip(from);
         Ok(events.map(|(index, event)| ((index + 1).to_string(), event.clone())).collect())
     }

@@ -18,17 +18,19 @@ mod memory;
 mod redis;
 mod snapshot;
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 pub use crate::state::Versioned;
-pub use entry::{Entry, EntryId, EntryKind, Position, Progress};
+pub use entry::{Entry, EntryId, EntryKind, Passed, Position, Progress};
 pub use error::StoreError;
 pub use exchange::{Control, Cursors, Exchange, Exchanged, PushOutcome};
-pub use keys::{RunIdError, RunKeys};
+pub use keys::{FIRST_NODE, FROM_ABOVE, RunIdError, RunKeys};
 pub use lease::{Claim, ClaimRequest, Lease};
 pub use memory::MemoryStore;
 pub use redis::RedisStore;
-pub use snapshot::{Mark, Snapshot, Vector};
+pub use snapshot::{Mark, Snapshot, Vector, progress};
 
 /// How long the keys of a run live after they were last created or written whole.
 pub const RUN_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -100,8 +102,8 @@ pub trait Store: Send + Sync {
     /// Gives a lease back, if it still is ours.
     fn release(&self, run: &RunKeys, lease: &Lease) -> Result<(), StoreError>;
 
-    /// For each worker below `workers`, whether somebody holds its lease.
-    fn held(&self, run: &RunKeys, workers: u32) -> Result<Vec<bool>, StoreError>;
+    /// For each of `streams`, whether somebody holds its lease.
+    fn held(&self, run: &RunKeys, streams: Range<u32>) -> Result<Vec<bool>, StoreError>;
 
     /// Push, fetch, renewal and events in one round trip.
     fn exchange(&self, run: &RunKeys, exchange: &Exchange<'_>) -> Result<Exchanged, StoreError>;
@@ -112,9 +114,17 @@ pub trait Store: Send + Sync {
     /// The newest snapshot's version and vector, without its parameters.
     fn snapshot_vector(&self, run: &RunKeys) -> Result<Option<(u64, Vector)>, StoreError>;
 
-    /// Replaces the snapshot of version `snapshot.version - 1` and trims what the new one covers.
+    /// Replaces the snapshot of version `snapshot.version - 1` and trims what the new one covers and
+    /// every registered reader has read.
     /// Returns false, and does nothing, where another version stands.
     fn write_snapshot(&self, run: &RunKeys, snapshot: &Snapshot) -> Result<bool, StoreError>;
+
+    /// The readers that must see every entry, by their number, and how far each has read: one without a
+    /// cursor for a stream has read nothing of it. [`Exchange::reader`] registers one.
+    fn readers(&self, run: &RunKeys) -> Result<BTreeMap<u32, Cursors>, StoreError>;
+
+    /// Entries need not be kept for this reader any more.
+    fn forget_reader(&self, run: &RunKeys, reader: u32) -> Result<(), StoreError>;
 
     /// Takes a lock that expires by itself. Returns whether it is `holder`'s now.
     fn lock(&self, run: &RunKeys, name: &str, holder: &str, ttl: Duration) -> Result<bool, StoreError>;

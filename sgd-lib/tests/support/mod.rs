@@ -8,7 +8,7 @@ use std::sync::Arc;
 use local_redis::{LocalRedis, Options};
 use sgd_lib::codec::Codec;
 use sgd_lib::dataset::{self, Dataset, Transpose};
-use sgd_lib::downpour::{Algorithm, Combine, DataRef, RunConfig};
+use sgd_lib::downpour::{Algorithm, Combine, DataRef, Database, RunConfig};
 use sgd_lib::network::Architecture;
 use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
 use sgd_lib::store::{MemoryStore, RedisStore, Store};
@@ -56,6 +56,8 @@ pub(crate) fn config(workers: u32) -> RunConfig {
         optimizer: OptimizerKind::Sgd,
         algorithm: Algorithm::Downpour,
         combine: Combine::Mean,
+        database: Database::Global,
+        n_sync: 10,
         codec: Codec::F32,
         seed: 1,
         train_type: 3,

@@ -1,4 +1,4 @@
-//! Every way of sharing a run's work, with every algorithm, by one worker, three and six.
+//! Every way of sharing a run's work, with every algorithm and database, by one worker, three and six.
 
 use std::thread;
 use std::time::Duration;
@@ -17,15 +17,18 @@ const IMAGES: usize = 8009;
 struct Combination {
     train_type: u64,
     algorithm: &'static str,
+    database: &'static str,
     workers: u64,
 }
 
 impl Combination {
     fn all() -> impl Iterator<Item = Self> {
         let types: [(u64, &[u64]); 3] = [(1, &[1]), (2, &[1, 3, 6]), (3, &[1, 3, 6])];
-        types.into_iter().flat_map(|(train_type, workers)| {
-            ["downpour", "average"].into_iter().flat_map(move |algorithm| {
-                workers.iter().map(move |&workers| Self { train_type, algorithm, workers })
+        let algorithms = ["downpour", "average"].into_iter();
+        let ways = algorithms.flat_map(|algorithm| ["global", "local"].map(|database| (algorithm, database)));
+        types.into_iter().flat_map(move |(train_type, workers)| {
+            ways.clone().flat_map(move |(algorithm, database)| {
+                workers.iter().map(move |&workers| Self { train_type, algorithm, database, workers })
             })
         })
     }
@@ -33,7 +36,7 @@ impl Combination {
     fn settings(self, data: &Data) -> Value {
         json!({
             "data_dir": data.folder(), "train_type": self.train_type, "algorithm": self.algorithm,
-            "number_of_workers": self.workers, "iterations": EPOCHS, "target_accuracy": "none",
+            "database": self.database, "number_of_workers": self.workers, "iterations": EPOCHS, "target_accuracy": "none",
         })
     }
 
@@ -51,7 +54,7 @@ impl Combination {
             ("state", Value::from("finished")),
             ("train_type", self.train_type.into()),
             ("algorithm", self.algorithm.into()),
-            ("database", "global".into()),
+            ("database", self.database.into()),
             ("workers_requested", self.workers.into()),
             ("epochs", EPOCHS.into()),
             ("samples", (EPOCHS * data.train_images).into()),
@@ -66,6 +69,7 @@ impl Combination {
         let planned = if self.train_type == 2 { EPOCHS } else { 1 };
         for worker in workers {
             assert_eq!(worker["epochs"], EPOCHS, "{self:?}: {report}");
+            assert_eq!(worker["database"], self.database, "{self:?}: {report}");
             let handovers = worker["handovers"].as_u64().unwrap();
             assert_eq!(worker["invocations"], planned + handovers, "{self:?}: {report}");
             if self.algorithm == "average" {
@@ -75,10 +79,10 @@ impl Combination {
     }
 }
 
-/// With two replicas: so more workers than replicas, too.
+/// With two replicas, on a node each with a Redis of its own: so more workers than replicas, too.
 #[test]
-fn every_type_trains_by_every_algorithm_with_one_worker_and_many() {
-    let platform = Platform::new();
+fn every_type_trains_by_every_algorithm_on_every_database_with_one_worker_and_many() {
+    let platform = Platform::on_nodes(2, &stack_with(&[]));
     let data = Data::find().part(&platform.place, IMAGES, 2000);
     for combination in Combination::all() {
         let run = combination.begin(&platform, &data);
@@ -92,7 +96,7 @@ fn every_type_trains_by_every_algorithm_with_one_worker_and_many() {
 fn an_epoch_that_is_scheduled_twice_is_done_once() {
     let platform = Platform::new();
     let data = Data::find().part(&platform.place, IMAGES, 2000);
-    let combination = Combination { train_type: 2, algorithm: "downpour", workers: 2 };
+    let combination = Combination { train_type: 2, algorithm: "downpour", database: "global", workers: 2 };
     let mut settings = combination.settings(&data);
     settings["iterations"] = 30.into();
     let run = platform.set_up(&settings);
@@ -125,7 +129,7 @@ fn an_invocation_for_each_epoch_goes_on_when_a_replica_is_killed() {
         [(r#"max_inflight: "8""#, r#"max_inflight: "1""#), (r#"scale.min: "2""#, r#"scale.min: "3""#)];
     let (platform, data) = (Platform::start(Place::new(), &stack_with(&changes)), Data::find());
     for algorithm in ["downpour", "average"] {
-        let combination = Combination { train_type: 2, algorithm, workers: 2 };
+        let combination = Combination { train_type: 2, algorithm, database: "global", workers: 2 };
         let mut settings = combination.settings(&data);
         settings["iterations"] = 8.into();
         let run = platform.set_up(&settings);

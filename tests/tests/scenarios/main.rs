@@ -14,6 +14,7 @@ mod endings;
 mod engines;
 mod grid;
 mod kubernetes;
+mod nodes;
 mod priority;
 mod refusals;
 mod reproducible;

@@ -6,7 +6,7 @@ use scenarios::{Data, Place};
 use serde_json::Value;
 
 /// What the last line of `downpour train --json` has to say.
-const FIGURES: [&str; 23] = [
+const FIGURES: [&str; 26] = [
     "event",
     "run",
     "dataset",
@@ -29,14 +29,18 @@ const FIGURES: [&str; 23] = [
     "samples_per_s",
     "bytes_pushed",
     "bytes_fetched",
+    "bytes_to_global",
+    "bytes_from_global",
+    "synchronizations",
     "workers",
 ];
 
 /// What it has to say of each worker.
-const WORKER_FIGURES: [&str; 13] = [
+const WORKER_FIGURES: [&str; 14] = [
     "worker",
     "node",
     "pod",
+    "database",
     "time_s",
     "epochs",
     "minibatches",

@@ -20,7 +20,6 @@ use serde_json::{Value, json};
 use super::kind::Kind;
 use crate::supervisor::Supervisor;
 use crate::supervisor::context::Context;
-use crate::supervisor::replica::Replica;
 
 /// The label that OpenFaaS gives pods and selects them by.
 const FUNCTION_LABEL: &str = "faas_function";
@@ -37,14 +36,9 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// The node that a replica is on.
-    fn node_of(&self, _replica: &Replica) -> &str {
-        &self.context.surroundings.node_name
-    }
-
     /// All nodes.
     fn nodes(&self) -> Vec<&str> {
-        vec![&self.context.surroundings.node_name]
+        self.context.surroundings.nodes.iter().map(|node| node.name.as_str()).collect()
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn pod(site: &Site, replica: &Replica) -> Value {
         head["deletionGracePeriodSeconds"] = json!(grace.as_secs());
     }
     let mut spec = specification(deployment, replica.port(), grace);
-    spec["nodeName"] = json!(site.node_of(replica));
+    spec["nodeName"] = json!(replica.node.name);
     json!({
         "apiVersion": "v1",
         "kind": "Pod",

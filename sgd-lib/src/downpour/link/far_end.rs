@@ -5,24 +5,18 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use super::{Reply, Request};
+use super::{GlobalEnd, Reply, Request};
 use crate::codec;
 use crate::downpour::log::{
-    Folded, Gap, LogError, Until, add_streams, advance, cursors, entries_per_read, is_beyond, seen,
+    self, Folded, Gap, LogError, Until, add_streams, advance, cursors, entries_per_read, is_beyond, seen,
 };
 use crate::store::{
-    Entry, EntryId, EntryKind, Exchange, Exchanged, Lease, Mark, Position, Progress, PushOutcome, RunKeys,
-    Snapshot, Store, Vector,
+    Entry, EntryId, EntryKind, Exchange, Exchanged, Lease, Mark, Passed, Position, Progress, PushOutcome,
+    RunKeys, Store, Vector, progress,
 };
 
 /// Between two looks at the leases of the others.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
-/// While somebody writes a snapshot, nobody else does.
-const SNAPSHOT_LOCK: Duration = Duration::from_secs(10);
-/// A snapshot is due when this many times its own size was pushed since the last one…
-const LOG_PER_SNAPSHOT: u64 = 32;
-/// …and at least this many bytes.
-const LEAST_LOG: u64 = 4 << 20;
 
 /// What talks to the store.
 pub(in crate::downpour) struct FarEnd {
@@ -43,6 +37,8 @@ pub(in crate::downpour) struct FarEnd {
     /// Bytes in the log since the newest snapshot, as far as this worker knows.
     log_bytes: u64,
     watched: Instant,
+    /// Where the log is in a node's store: the global one, for everything else.
+    global: Option<GlobalEnd>,
 }
 
 impl FarEnd {
@@ -54,6 +50,7 @@ impl FarEnd {
         rows: Vec<(usize, usize)>,
         (workers, epochs): (u32, u32),
         base: &Folded,
+        global: Option<GlobalEnd>,
     ) -> Self {
         Self {
             store,
@@ -68,6 +65,7 @@ impl FarEnd {
             snapshot_version: base.snapshot_version,
             log_bytes: base.log_bytes,
             watched: Instant::now(),
+            global,
         }
     }
 }
@@ -95,9 +93,11 @@ impl FarEnd {
     }
 
     /// A long minibatch must not cost the lease. A failure shows at the next push.
-    fn renew(&self) {
+    fn renew(&mut self) {
         let renewal = Exchange { lease: Some(&self.lease), ..Exchange::default() };
-        if let Err(error) = self.store.exchange(&self.run, &renewal) {
+        let renewed = self.store.exchange(&self.run, &renewal).map(drop);
+        let above = self.global.as_mut().map_or(Ok(true), |global| global.look(&[]));
+        if let Err(error) = renewed.and(above) {
             tracing::warn!(%error, worker = self.lease.worker, "the lease could not be renewed");
         }
     }
@@ -109,16 +109,21 @@ impl FarEnd {
         let entry = request.push.map(|(kind, progress)| self.entry(kind, progress, &mut request.payload));
         let cursors = cursors(&self.read, Some(self.lease.worker));
         let entries_per_stream = entries_per_read(&self.rows, cursors.len());
-        let exchanged = self.store.exchange(
+        let mut exchanged = self.store.exchange(
             &self.run,
             &Exchange {
                 push: entry.as_ref(),
                 lease: Some(&self.lease),
                 cursors: request.fetch.then_some(&cursors),
                 entries_per_stream,
-                events: &request.events,
+                events: if self.global.is_none() { &request.events } else { &[] },
+                ..Exchange::default()
             },
         )?;
+        if let Some(global) = &mut self.global {
+            exchanged.lease_held &= global.look(&request.events)?;
+            exchanged.control.clone_from(&global.control);
+        }
         let mut reply = Reply {
             push: exchanged.push,
             sum: request.sum,
@@ -133,12 +138,16 @@ impl FarEnd {
             reply.sum.fill(0.0);
             self.take_in(exchanged, entries_per_stream, request.awaited.as_deref(), &mut reply)?;
         }
-        reply.snapshot_due = self.log_bytes > self.log_bound();
+        let last = self.last();
+        if let Some(global) = self.global.as_mut().filter(|_| request.pass_on) {
+            global.leave_home(last)?;
+        }
+        reply.snapshot_due = self.log_bytes > log::bound(&self.rows);
         Ok(reply)
     }
 
     fn entry(&self, kind: EntryKind, progress: Progress, payload: &mut Vec<u8>) -> Entry {
-        let prev = self.read.get(&self.lease.worker).map_or(EntryId::ZERO, |mark| mark.id);
+        let prev = self.last();
         Entry {
             id: EntryId { token: self.lease.token, seq: prev.seq + 1 },
             prev,
@@ -146,7 +155,13 @@ impl FarEnd {
             progress: Some(progress),
             seen: seen(&self.folded, self.lease.worker),
             payload: std::mem::take(payload),
+            passed: Passed::default(),
         }
+    }
+
+    /// The last entry of the worker's own stream.
+    fn last(&self) -> EntryId {
+        self.read.get(&self.lease.worker).map_or(EntryId::ZERO, |mark| mark.id)
     }
 
     /// What becomes of the worker's own entry: it is in its base already, or comes back with the others'.
@@ -157,8 +172,9 @@ impl FarEnd {
         }
         self.log_bytes += entry.payload.len() as u64;
         let own = self.lease.worker;
-        let mark = Mark { id: entry.id, progress: entry.progress.unwrap_or_default() };
-        self.read.insert(own, mark);
+        let progress = entry.progress.unwrap_or_default();
+        let mark = Mark { id: entry.id, progress, passed: Passed::default() };
+        self.read.insert(own, mark.clone());
         if comes_back {
             self.held.entry(own).or_default().push_back(entry);
         } else {
@@ -200,7 +216,11 @@ impl FarEnd {
         reply.all_done = (0..self.workers).all(|worker| self.stands_at(worker) >= end);
         if self.watched.elapsed() >= WATCH_INTERVAL {
             self.watched = Instant::now();
-            let held = self.store.held(&self.run, self.workers)?;
+            let (store, run) = match &self.global {
+                Some(global) => (&global.store, &global.run),
+                None => (&self.store, &self.run),
+            };
+            let held = store.held(run, 0..self.workers)?;
             let missing = (0..).zip(held).filter(|(worker, held)| !held && self.stands_at(*worker) < end);
             reply.missing = Some(missing.map(|(worker, _)| worker).collect());
         }
@@ -208,7 +228,7 @@ impl FarEnd {
     }
 
     fn stands_at(&self, worker: u32) -> Position {
-        self.read.get(&worker).map_or_else(Position::default, |mark| mark.progress.at)
+        progress(&self.read, worker).at
     }
 
     fn all_stand_at(&self, awaited: &[Position]) -> bool {
@@ -243,8 +263,7 @@ impl FarEnd {
         for (&worker, entries) in &mut self.held {
             let count = entries.iter().take_while(|entry| !is_beyond(worker, entry, until)).count();
             for entry in entries.drain(..count) {
-                let mark = self.folded.entry(worker).or_default();
-                *mark = Mark { id: entry.id, progress: entry.progress.unwrap_or(mark.progress) };
+                self.folded.entry(worker).or_default().follow(&entry);
                 if entry.kind == EntryKind::Fence {
                     continue;
                 }
@@ -278,33 +297,14 @@ impl FarEnd {
         Ok(())
     }
 
-    fn log_bound(&self) -> u64 {
-        let parameters: usize = self.rows.iter().map(|(rows, length)| rows * length).sum();
-        (parameters as u64 * 4 * LOG_PER_SNAPSHOT).max(LEAST_LOG)
-    }
-
-    /// Writes the worker's base as the next snapshot, unless somebody else is at it, or the stored
-    /// one has entries that this base lacks.
+    /// Writes the worker's base as the next snapshot.
     fn write_snapshot(&mut self, parameters: &[f32]) -> Result<(), LogError> {
         self.log_bytes = 0;
-        if !self.store.lock(&self.run, "snapshot", &self.lease.holder, SNAPSHOT_LOCK)? {
-            return Ok(());
-        }
-        let ahead = |worker: &u32, mark: &Mark| self.folded.get(worker).is_some_and(|own| own.id >= mark.id);
-        // A run without a snapshot was deleted.
-        if let Some((version, stored)) = self.store.snapshot_vector(&self.run)?
-            && stored.iter().all(|(worker, mark)| ahead(worker, mark))
+        let holder = &self.lease.holder;
+        if let Some(version) = log::write_snapshot(&*self.store, &self.run, holder, &self.folded, parameters)?
         {
-            let snapshot = Snapshot {
-                version: version + 1,
-                vector: self.folded.clone(),
-                parameters: codec::blob::pack(parameters),
-            };
-            if self.store.write_snapshot(&self.run, &snapshot)? {
-                self.snapshot_version = snapshot.version;
-            }
+            self.snapshot_version = version;
         }
-        self.store.unlock(&self.run, "snapshot", &self.lease.holder)?;
         Ok(())
     }
 }

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::{Departure, Event, Worker, WorkerError};
 use crate::downpour::carried::Carried;
-use crate::downpour::log::Folded;
+use crate::downpour::log::{Folded, LogError};
 use crate::downpour::record::Model;
 use crate::downpour::run::StopReason;
-use crate::store::{EntryKind, StoreError};
+use crate::store::{EntryKind, Position, StoreError};
 
 /// Whoever makes the model has this long before another tries.
 const FINISH_LOCK: Duration = Duration::from_secs(10);
@@ -28,8 +28,11 @@ impl Worker<'_> {
                 self.ending = Some(Departure::HandedOver);
                 break;
             }
-            if self.all_done && self.try_finish()? {
-                self.make_model()?;
+            if self.all_done
+                && self.try_finish()?
+                && let Some(folded) = self.everything()?
+            {
+                self.make_model(folded)?;
                 let reason = self.store.stop(&self.run, StopReason::Epochs.name())?;
                 self.ending = Some(Departure::Finished(reason.parse().unwrap_or(StopReason::Requested)));
                 break;
@@ -64,6 +67,9 @@ impl Worker<'_> {
             _ => "hands over".to_owned(),
         };
         self.tell(&Event::Left { worker: self.lease.worker, why })?;
+        // Where the model is there already nobody needs these pushes.
+        let needed = [Departure::HandedOver, Departure::Finished(StopReason::Requested)];
+        self.pass_on = needed.contains(&ending);
         self.send(None, false)?;
         self.settle()?;
         self.write_record()?;
@@ -84,7 +90,8 @@ impl Worker<'_> {
 
     /// Everything was pushed at the epoch's end, and the successor takes the lease from this worker.
     fn leave_the_next_epoch(mut self) -> Result<Departure, WorkerError> {
-        if !self.events.is_empty() {
+        if !self.events.is_empty() || self.record.on_node {
+            self.pass_on = true;
             self.send(None, false)?;
             self.settle()?;
         }
@@ -126,7 +133,7 @@ impl Worker<'_> {
     fn wait_for_the_model(&mut self) -> Result<(), WorkerError> {
         while self.store.read_blob(&self.run.model())?.is_none() {
             if self.try_finish()? {
-                return self.make_model();
+                return self.make_model(self.folded()?);
             }
             thread::sleep(MODEL_LOOK);
         }
@@ -138,17 +145,29 @@ impl Worker<'_> {
         let deadline = Instant::now() + LAST_PUSHES;
         let own = self.lease.worker as usize;
         while Instant::now() < deadline {
-            let held = self.store.held(&self.run, self.partition.workers())?;
+            let held = self.store.held(&self.run, 0..self.partition.workers())?;
             if held.iter().enumerate().all(|(worker, held)| worker == own || !held) {
                 break;
             }
             thread::sleep(Duration::from_millis(5));
         }
-        self.make_model()
+        self.make_model(self.folded()?)
     }
 
-    fn make_model(&mut self) -> Result<(), WorkerError> {
-        let folded = Folded::load(&*self.store, &self.run, &self.config.architecture.rows())?;
+    /// Everything that stands in the global store.
+    fn folded(&self) -> Result<Folded, LogError> {
+        Folded::load(&*self.store, &self.run, &self.config.architecture.rows())
+    }
+
+    /// The same, once all that the workers have pushed is in it: a node's last sum may be on its way.
+    fn everything(&self) -> Result<Option<Folded>, LogError> {
+        let folded = self.folded()?;
+        let end = Position { epoch: self.config.epochs, minibatch: 0 };
+        let all = (0..self.partition.workers()).all(|worker| folded.progress(worker).at >= end);
+        Ok(all.then_some(folded))
+    }
+
+    fn make_model(&mut self, folded: Folded) -> Result<(), WorkerError> {
         let evaluation = self.evaluator.whole(&folded.parameters);
         self.tell_evaluation(evaluation, true)?;
         Model { evaluation, parameters: folded.parameters }.create(&*self.store, &self.run)?;

@@ -6,6 +6,7 @@ use super::{Identity, WorkerError};
 use crate::dataset::Split;
 use crate::downpour::config::RunConfig;
 use crate::downpour::record::WorkerRecord;
+use crate::downpour::run::Run;
 use crate::state;
 use crate::store::{Cursors, Exchange, Lease, RunKeys, Store, StoreError};
 
@@ -65,17 +66,17 @@ pub(super) fn wait_for_start(
 
 /// The worker's record, this invocation counted; `unplanned`: its predecessor was cut short.
 pub(super) fn read_record(
-    store: &dyn Store,
-    run: &RunKeys,
+    run: &Run,
     lease: &Lease,
     identity: &Identity,
     unplanned: bool,
 ) -> Result<(WorkerRecord, u64), state::StateError> {
-    let found = state::get::<WorkerRecord>(store, &run.worker(lease.worker))?;
+    let found = state::get::<WorkerRecord>(&**run.store(), &run.keys().worker(lease.worker))?;
     let (mut record, version) = found.map_or_else(Default::default, |found| (found.value, found.version));
     record.worker = lease.worker;
     record.node.clone_from(&identity.node);
     record.pod.clone_from(&identity.pod);
+    record.on_node = run.site.is_some();
     record.invocations += 1;
     record.handovers += u32::from(unplanned);
     Ok((record, version))

@@ -95,6 +95,7 @@ impl Worker<'_> {
             sum: std::mem::take(&mut self.sum),
             payload: std::mem::take(&mut self.payload),
             events: std::mem::take(&mut self.events),
+            pass_on: std::mem::take(&mut self.pass_on),
             ..Request::default()
         };
         if std::mem::take(&mut self.snapshot_due) {
@@ -106,6 +107,9 @@ impl Worker<'_> {
             self.progress.pushes += 1;
             self.unfetched_pushes += 1;
             self.record.bytes_pushed += request.payload.len() as u64;
+            if !self.record.on_node {
+                self.record.bytes_to_global += request.payload.len() as u64;
+            }
             request.push = Some((kind, self.progress));
             self.since = Since { fetch: self.since.fetch, ..Since::default() };
         }
@@ -166,6 +170,9 @@ impl Worker<'_> {
         // A look at whether the others are there is no fetch.
         self.record.fetches += u64::from(reply.complete);
         self.record.bytes_fetched += reply.bytes;
+        if !self.record.on_node {
+            self.record.bytes_from_global += reply.bytes;
+        }
         // Where workers wait for one another, a push has seen everything.
         if pushes > 0 && !self.schedule.is_synchronous() {
             let unseen = reply.pushes as f64;

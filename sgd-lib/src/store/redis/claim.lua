@@ -1,15 +1,17 @@
 -- KEYS: control, places, streams, config
 -- ARGV: key prefix, place, worker or -1, workers wanted, holder, lease ms, ttl ms,
---       token of the lease that its holder gives up to this claim, or nothing
+--       token of the lease that its holder gives up to this claim, or nothing, seize 0 or 1, first node
 local function log(worker) return ARGV[1] .. 'log:' .. worker end
 local function lease(worker) return ARGV[1] .. 'lease:' .. worker end
 
 if redis.call('EXISTS', KEYS[4]) == 0 then return {'over', 'there is no such run'} end
+local worker = tonumber(ARGV[3])
+-- Synchronizers come and go without regard to what the run's workers may do.
+local of_node = worker >= tonumber(ARGV[10])
 local stop = redis.call('HGET', KEYS[1], 'stop')
-if stop then return {'over', stop} end
+if stop and not of_node then return {'over', stop} end
 
 local workers = tonumber(redis.call('HGET', KEYS[1], 'workers') or ARGV[4])
-local worker = tonumber(ARGV[3])
 local mine = redis.call('HGET', KEYS[2], ARGV[2])
 if mine and (worker < 0 or worker == tonumber(mine)) then
   local held = redis.call('GET', lease(mine))
@@ -32,9 +34,9 @@ if worker < 0 then
     end
   end
 end
-if worker < 0 or worker >= workers then return {'taken'} end
+if worker < 0 or (worker >= workers and not of_node) then return {'taken'} end
 local holder = redis.call('GET', lease(worker))
-if holder and string.match(holder, '[^:]*$') ~= ARGV[8] then return {'taken'} end
+if ARGV[9] == '0' and holder and string.match(holder, '[^:]*$') ~= ARGV[8] then return {'taken'} end
 
 local last = '0-0'
 if redis.call('EXISTS', log(worker)) == 1 then

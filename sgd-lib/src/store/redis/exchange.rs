@@ -3,8 +3,7 @@
 use redis::{Pipeline, RedisResult, Value};
 
 use super::connection::{Pool, breaks_connection};
-use super::{last_id, millis, parse, scripts};
-use crate::state;
+use super::{LONGEST_WAIT, encode, last_id, millis, parse, scripts};
 use crate::store::entry::EntryMeta;
 use crate::store::{
     Cursors, Entry, EntryId, Exchange, Exchanged, Lease, PushOutcome, RUN_TTL, RunKeys, StoreError,
@@ -31,8 +30,13 @@ pub(super) fn exchange(pool: &Pool, run: &RunKeys, wanted: &Exchange<'_>) -> Res
     if !wanted.events.is_empty() {
         pipeline.cmd("PEXPIRE").arg(run.events()).arg(millis(RUN_TTL));
     }
+    if let Some((reader, cursors)) = wanted.reader {
+        let cursors = encode(&run.readers(), cursors, "cursors that can be stored")?;
+        pipeline.cmd("HSET").arg(run.readers()).arg(reader).arg(cursors);
+        pipeline.cmd("PEXPIRE").arg(run.readers()).arg(millis(RUN_TTL));
+    }
     if let Some(cursors) = wanted.cursors {
-        fetch(&mut pipeline, run, cursors, wanted.entries_per_stream);
+        fetch(&mut pipeline, run, cursors, wanted);
     }
     let replies = pool.run("an exchange", |connection| {
         let replies: Vec<RedisResult<Value>> = pipeline.query(connection)?;
@@ -46,12 +50,12 @@ pub(super) fn exchange(pool: &Pool, run: &RunKeys, wanted: &Exchange<'_>) -> Res
 }
 
 fn push(pipeline: &mut Pipeline, key: &str, entry: &Entry) -> Result<(), StoreError> {
-    let meta = EntryMeta { progress: entry.progress.unwrap_or_default(), seen: entry.seen.clone() };
-    let meta = state::encode(key, &meta).map_err(|error| StoreError::Corrupt {
-        key: key.to_owned(),
-        found: error.to_string(),
-        wanted: "an entry that can be stored",
-    })?;
+    let meta = EntryMeta {
+        progress: entry.progress.unwrap_or_default(),
+        seen: entry.seen.clone(),
+        passed: entry.passed.clone(),
+    };
+    let meta = encode(key, &meta, "an entry that can be stored")?;
     // NOMKSTREAM: only a fence makes a stream, so no late push can revive a deleted run.
     let mut add = redis::cmd("XADD");
     add.arg(key).arg("NOMKSTREAM").arg(entry.id.to_string());
@@ -70,13 +74,17 @@ fn renewal<'a>(run: &RunKeys, lease: &Lease) -> scripts::Call<'a> {
         .arg(millis(lease.ttl))
 }
 
-fn fetch(pipeline: &mut Pipeline, run: &RunKeys, cursors: &Cursors, entries_per_stream: usize) {
+fn fetch(pipeline: &mut Pipeline, run: &RunKeys, cursors: &Cursors, wanted: &Exchange<'_>) {
     pipeline.cmd("HMGET").arg(run.control()).arg("stop").arg("workers");
     pipeline.cmd("SMEMBERS").arg(run.streams());
     pipeline.cmd("HGET").arg(run.snapshot()).arg("version");
     if !cursors.is_empty() {
         let mut read = redis::cmd("XREAD");
-        read.arg("COUNT").arg(entries_per_stream.max(1)).arg("STREAMS");
+        read.arg("COUNT").arg(wanted.entries_per_stream.max(1));
+        if !wanted.wait.is_zero() {
+            read.arg("BLOCK").arg(millis(wanted.wait.min(LONGEST_WAIT)));
+        }
+        read.arg("STREAMS");
         for worker in cursors.keys() {
             read.arg(run.log(*worker));
         }
@@ -113,6 +121,10 @@ fn read(
         next("XADD")?;
     }
     if !wanted.events.is_empty() {
+        next("PEXPIRE")?;
+    }
+    if wanted.reader.is_some() {
+        next("HSET")?;
         next("PEXPIRE")?;
     }
     if let Some(cursors) = wanted.cursors {

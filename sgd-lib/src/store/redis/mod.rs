@@ -6,15 +6,17 @@ mod parse;
 mod scripts;
 mod server;
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use redis::{Cmd, Value, cmd};
 
-use self::connection::Pool;
+use self::connection::{LONGEST_WAIT, Pool};
 use self::parse::{bytes, entry_id, integer, optional_bytes, text, unexpected};
 use super::{
-    Claim, ClaimRequest, Control, Exchange, Exchanged, Lease, RUN_TTL, RunKeys, Snapshot, Store, StoreError,
-    Vector, Versioned, Write, keys,
+    Claim, ClaimRequest, Control, Cursors, Exchange, Exchanged, FIRST_NODE, Lease, RUN_TTL, RunKeys,
+    Snapshot, Store, StoreError, Vector, Versioned, Write, keys, snapshot::trim_to,
 };
 use crate::state;
 
@@ -169,14 +171,16 @@ impl Store for RedisStore {
     }
 
     fn delete_run(&self, run: &RunKeys) -> Result<u64, StoreError> {
-        self.call("ZREM", cmd("ZREM").arg(keys::RUNS).arg(run.run()))?;
+        if run.is_whole() {
+            self.call("ZREM", cmd("ZREM").arg(keys::RUNS).arg(run.run()))?;
+        }
         // Without its configuration a run grants no claim, which would begin a new log meanwhile.
         let config = integer(&run.config(), &self.call("UNLINK", cmd("UNLINK").arg(run.config()))?)?;
         Ok(config + self.delete_matching(&everything_of(run))?)
     }
 
     fn delete_log(&self, run: &RunKeys) -> Result<(), StoreError> {
-        for name in ["log:*", "lease:*", "lock:*", "carried:*", "snapshot", "streams", "places"] {
+        for name in ["log:*", "lease:*", "lock:*", "carried:*", "snapshot", "streams", "places", "readers"] {
             self.delete_matching(&format!("{}{name}", run.prefix()))?;
         }
         Ok(())
@@ -218,14 +222,19 @@ impl Store for RedisStore {
                 .arg(&request.holder)
                 .arg(millis(request.ttl))
                 .arg(millis(RUN_TTL))
-                .arg(request.from.map_or_else(String::new, |token| token.to_string())),
+                .arg(request.from.map_or_else(String::new, |token| token.to_string()))
+                .arg(u8::from(request.seize))
+                .arg(FIRST_NODE),
         )?;
         parse::claim(run, request, reply)
     }
 
     fn streams(&self, run: &RunKeys) -> Result<u32, StoreError> {
-        let reply = self.call("SCARD", cmd("SCARD").arg(run.streams()))?;
-        Ok(u32::try_from(integer(&run.streams(), &reply)?).unwrap_or(u32::MAX))
+        let key = run.streams();
+        let streams = parse::array(&key, self.call("SMEMBERS", cmd("SMEMBERS").arg(&key))?)?;
+        let numbers = streams.iter().map(|stream| parse::number::<u32>(&key, stream));
+        let workers = numbers.filter(|number| !number.as_ref().is_ok_and(|number| *number >= FIRST_NODE));
+        Ok(u32::try_from(workers.collect::<Result<Vec<_>, _>>()?.len()).unwrap_or(u32::MAX))
     }
 
     fn release(&self, run: &RunKeys, lease: &Lease) -> Result<(), StoreError> {
@@ -233,10 +242,13 @@ impl Store for RedisStore {
         self.eval("releasing a lease", &call).map(drop)
     }
 
-    fn held(&self, run: &RunKeys, workers: u32) -> Result<Vec<bool>, StoreError> {
+    fn held(&self, run: &RunKeys, streams: Range<u32>) -> Result<Vec<bool>, StoreError> {
+        if streams.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut pipeline = redis::pipe();
-        for worker in 0..workers {
-            pipeline.cmd("EXISTS").arg(run.lease(worker));
+        for stream in streams {
+            pipeline.cmd("EXISTS").arg(run.lease(stream));
         }
         let replies: Vec<u8> = self.pool.run("EXISTS", |connection| pipeline.query(connection))?;
         Ok(replies.into_iter().map(|exists| exists == 1).collect())
@@ -264,11 +276,7 @@ impl Store for RedisStore {
 
     fn write_snapshot(&self, run: &RunKeys, snapshot: &Snapshot) -> Result<bool, StoreError> {
         let key = run.snapshot();
-        let vector = state::encode(&key, &snapshot.vector).map_err(|error| StoreError::Corrupt {
-            key: key.clone(),
-            found: error.to_string(),
-            wanted: "a vector that can be stored",
-        })?;
+        let vector = encode(&key, &snapshot.vector, "a vector that can be stored")?;
         let reply = self.eval(
             "writing a snapshot",
             &scripts::WRITE_SNAPSHOT
@@ -281,16 +289,26 @@ impl Store for RedisStore {
         if integer(&key, &reply)? == 0 {
             return Ok(false);
         }
-        // The entry at the vector stays on purpose: it shows a reader who is behind that
-        // something is missing even when nothing newer comes.
+        // Read after the snapshot was written: who registers later loads that one.
+        let readers = self.readers(run)?;
         let mut trim = redis::pipe();
-        for (worker, mark) in &snapshot.vector {
-            trim.cmd("XTRIM").arg(run.log(*worker)).arg("MINID").arg(mark.id.to_string()).ignore();
+        for (stream, id) in trim_to(&snapshot.vector, &readers) {
+            trim.cmd("XTRIM").arg(run.log(stream)).arg("MINID").arg(id.to_string()).ignore();
         }
         if !snapshot.vector.is_empty() {
             self.pool.run("XTRIM", |connection| trim.exec(connection))?;
         }
         Ok(true)
+    }
+
+    fn readers(&self, run: &RunKeys) -> Result<BTreeMap<u32, Cursors>, StoreError> {
+        let key = run.readers();
+        let reply = self.call("HGETALL", cmd("HGETALL").arg(&key))?;
+        parse::readers(&key, reply)
+    }
+
+    fn forget_reader(&self, run: &RunKeys, reader: u32) -> Result<(), StoreError> {
+        self.call("HDEL", cmd("HDEL").arg(run.readers()).arg(reader)).map(drop)
     }
 
     fn lock(&self, run: &RunKeys, name: &str, holder: &str, ttl: Duration) -> Result<bool, StoreError> {
@@ -314,7 +332,7 @@ impl Store for RedisStore {
         let mut read = cmd("XREAD");
         read.arg("COUNT").arg(1000);
         if !wait.is_zero() {
-            read.arg("BLOCK").arg(millis(wait.min(connection::LONGEST_WAIT)));
+            read.arg("BLOCK").arg(millis(wait.min(LONGEST_WAIT)));
         }
         read.arg("STREAMS").arg(&key).arg(after);
         let mut events = Vec::new();
@@ -326,6 +344,14 @@ impl Store for RedisStore {
         }
         Ok(events)
     }
+}
+
+fn encode<T: serde::Serialize>(key: &str, value: &T, wanted: &'static str) -> Result<Vec<u8>, StoreError> {
+    state::encode(key, value).map_err(|error| StoreError::Corrupt {
+        key: key.to_owned(),
+        found: error.to_string(),
+        wanted,
+    })
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -1,5 +1,6 @@
 //! Redis' replies as our types; whatever else stands there is an error that names the key.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use redis::Value;
@@ -7,7 +8,7 @@ use redis::Value;
 use crate::state;
 use crate::store::entry::EntryMeta;
 use crate::store::{
-    Claim, ClaimRequest, Control, Entry, EntryId, EntryKind, Lease, RunKeys, StoreError, Vector,
+    Claim, ClaimRequest, Control, Cursors, Entry, EntryId, EntryKind, Lease, RunKeys, StoreError, Vector,
 };
 
 /// An entry of a stream: its name and its fields.
@@ -95,6 +96,23 @@ pub(super) fn vector(key: &str, mut fields: Vec<Value>) -> Result<Option<(u64, V
     Ok(Some((number(key, &version)?, vector)))
 }
 
+/// The reply of `HGETALL readers`.
+pub(super) fn readers(key: &str, value: Value) -> Result<BTreeMap<u32, Cursors>, StoreError> {
+    let fields = match value {
+        Value::Map(fields) => fields,
+        other => {
+            let mut flat = array(key, other)?.into_iter();
+            std::iter::from_fn(|| Some((flat.next()?, flat.next()?))).collect()
+        }
+    };
+    let read = |(reader, cursors): (Value, Value)| {
+        let cursors = state::decode(key, &bytes(key, cursors)?)
+            .map_err(|error| corrupt(key, error.to_string(), "a reader's cursors"))?;
+        Ok((number(key, &reader)?, cursors))
+    };
+    fields.into_iter().map(read).collect()
+}
+
 /// The reply of the claiming script.
 pub(super) fn claim(run: &RunKeys, request: &ClaimRequest, value: Value) -> Result<Claim, StoreError> {
     let key = run.prefix();
@@ -152,14 +170,7 @@ fn raw_entry(key: &str, value: Value) -> Result<RawEntry, StoreError> {
 
 /// An entry of a parameter log.
 pub(super) fn entry(key: &str, (id, fields): RawEntry) -> Result<Entry, StoreError> {
-    let mut entry = Entry {
-        id: entry_id(key, &id)?,
-        prev: EntryId::ZERO,
-        kind: EntryKind::Fence,
-        progress: None,
-        seen: Vec::new(),
-        payload: Vec::new(),
-    };
+    let mut entry = Entry::fence(entry_id(key, &id)?, EntryId::ZERO);
     for (name, value) in fields {
         let utf8 = || String::from_utf8_lossy(&value).into_owned();
         match name.as_str() {
@@ -173,6 +184,7 @@ pub(super) fn entry(key: &str, (id, fields): RawEntry) -> Result<Entry, StoreErr
                     .map_err(|error| corrupt(key, error.to_string(), "an entry's description"))?;
                 entry.progress = Some(meta.progress);
                 entry.seen = meta.seen;
+                entry.passed = meta.passed;
             }
             "delta" => entry.payload = value,
             other => return Err(corrupt(key, format!("a field {other:?}"), "prev, kind, meta or delta")),

@@ -1,0 +1,73 @@
+//! Going on where a predecessor stopped.
+
+use super::Relays;
+use super::relay::{Relay, RelayError, Route, Side};
+use crate::codec::Codec;
+use crate::downpour::log::{Folded, cursors};
+use crate::downpour::run::Run;
+use crate::downpour::schedule::Algorithm;
+use crate::downpour::site::{Site, heard};
+use crate::store::{FROM_ABOVE, Lease, Passed, Position};
+use std::time::Duration;
+
+/// The two directions of the synchronizer that holds `above`, the lease of the node's stream in the global
+/// store, and `below`, that of [`FROM_ABOVE`] in the node's.
+pub(super) fn relays(run: &Run, site: &Site, above: &Lease, below: &Lease) -> Result<Relays, RelayError> {
+    let config = run.config();
+    let rows = config.architecture.rows();
+    let global = Side { store: run.store().clone(), keys: run.keys().clone() };
+    let local = Side { store: site.store.clone(), keys: site.keys.clone() };
+    // Both streams are fenced: what stands there now is all that predecessors passed on.
+    let here = Folded::load(&*local.store, &local.keys, &rows)?;
+    let there = Folded::load(&*global.store, &global.keys, &rows)?;
+    let passed = |folded: &Folded, stream| {
+        folded.vector.get(&stream).map_or_else(Passed::default, |mark| mark.passed.clone())
+    };
+    let up = Route {
+        from: local.clone(),
+        to: global.clone(),
+        lease: above.clone(),
+        twin: FROM_ABOVE,
+        reader: site.number,
+        rows: rows.clone(),
+        codec: config.codec,
+        end: Position { epoch: config.epochs, minibatch: 0 },
+    };
+    let down = Route {
+        from: global,
+        to: local,
+        lease: below.clone(),
+        twin: site.number,
+        // Bytes cost little within a node; and what rounding held back would be missed at a takeover.
+        codec: Codec::F32,
+        ..up.clone()
+    };
+    let mut up = Relay::new(up, passed(&there, site.number));
+    let mut down = Relay::new(down, passed(&here, FROM_ABOVE));
+    if up.passed().entries > 0 {
+        recover(&mut up, &mut down, &here, &there)?;
+    }
+    if config.algorithm == Algorithm::Average {
+        up.keep_rounds_apart();
+        down.keep_rounds_apart();
+    }
+    Ok(Relays { up, down })
+}
+
+/// A predecessor's rounding is not lost with it. In the node's store is everything that came down so far and
+/// all that its workers pushed; in the global store is what came down, what has still to come, and what the
+/// node passed on. So the difference is what the node has not passed on, minus what has still to come.
+fn recover(up: &mut Relay, down: &mut Relay, here: &Folded, there: &Folded) -> Result<(), RelayError> {
+    let limit = cursors(&there.vector, None);
+    while down.read(Duration::ZERO, Some(&limit))? {}
+    let both = here.parameters.iter().zip(&there.parameters);
+    let sum = both.zip(down.sum()).map(|((here, there), to_come)| here - there + to_come).collect();
+    let mut read = heard(&here.vector, FROM_ABOVE);
+    let passed = up.passed();
+    for (worker, progress) in &passed.workers {
+        read.hear(*worker, *progress);
+    }
+    (read.entries, read.bytes, read.bytes_read) = (passed.entries, passed.bytes, passed.bytes_read);
+    up.take_over(sum, read);
+    Ok(())
+}
