@@ -162,9 +162,6 @@ impl Post {
             if !down.read(READ_WAIT, None)? && down.is_idle() {
                 thread::sleep(Duration::from_millis(1));
             }
-            if down.is_due(1, LONGEST) {
-                down.pass_on(false)?;
-            }
             traffic.from_global.store(down.passed().bytes_read, Ordering::Relaxed);
             snapshots.look(&self.run, down, traffic)?;
         }

@@ -73,6 +73,8 @@ pub(super) struct Relay {
     route: Route,
     /// Workers wait for one another: what they pushed in different rounds has to stay apart.
     in_rounds: bool,
+    /// What is read goes on as it is, entry by entry, without being added up.
+    verbatim: bool,
     /// The last entry that it wrote, or its fence.
     last: EntryId,
     /// What the stream that it writes has passed on.
@@ -121,6 +123,7 @@ impl Relay {
             registered: false,
             snapshot_version: 0,
             in_rounds: false,
+            verbatim: false,
             route,
         }
     }
@@ -128,6 +131,15 @@ impl Relay {
     /// From now on what belongs to different rounds is passed on apart.
     pub(super) fn keep_rounds_apart(&mut self) {
         self.in_rounds = true;
+    }
+
+    /// From now on entries go on as they are, after the sum of what was read so far.
+    pub(super) fn go_verbatim(&mut self) -> Result<(), RelayError> {
+        if self.waiting > 0 {
+            self.pass_on(true)?;
+        }
+        self.verbatim = true;
+        Ok(())
     }
 
     /// Takes over what a predecessor had read but not passed on: `sum`, which ends where `read` says.
@@ -215,12 +227,21 @@ impl Relay {
         if entry.kind == EntryKind::Fence {
             return Ok(());
         }
+        self.hear(stream, entry);
+        if self.verbatim {
+            self.append(EntryKind::Push, entry.payload.clone())?;
+            return Ok(());
+        }
         codec::decode_add(&entry.payload, &self.route.rows, &mut self.sum).map_err(LogError::from)?;
         if self.waiting == 0 {
             self.since = Instant::now();
         }
         self.waiting += 1;
         self.urgent |= entry.kind == EntryKind::Flush;
+        Ok(())
+    }
+
+    fn hear(&mut self, stream: u32, entry: &Entry) {
         self.read.bytes_read += entry.payload.len() as u64;
         if let Some(progress) = entry.progress.filter(|progress| *progress != Progress::default()) {
             self.finished |= progress.at >= self.route.end;
@@ -229,7 +250,6 @@ impl Relay {
         for (worker, progress) in &entry.passed.workers {
             self.read.hear(*worker, *progress);
         }
-        Ok(())
     }
 
     /// A reader that waits for the others' round must not get the next one with it.
@@ -252,29 +272,36 @@ impl Relay {
         let whole = whole || self.finished;
         let encoder = if whole { &mut self.whole } else { &mut self.encoder };
         encoder.encode(&self.sum, &mut self.decoded, &mut self.payload).map_err(LogError::from)?;
-        let mut passed = self.read.clone();
-        passed.entries += 1;
-        passed.bytes += self.payload.len() as u64;
-        let entry = Entry {
-            id: EntryId { token: self.last.token, seq: self.last.seq + 1 },
-            prev: self.last,
-            kind: if whole { EntryKind::Flush } else { EntryKind::Push },
-            progress: Some(Progress::default()),
-            seen: Vec::new(),
-            payload: std::mem::take(&mut self.payload),
-            passed,
-        };
-        self.push(Some(&entry))?;
+        let payload = std::mem::take(&mut self.payload);
+        let kind = if whole { EntryKind::Flush } else { EntryKind::Push };
+        self.payload = self.append(kind, payload)?;
         for (sum, decoded) in self.sum.iter_mut().zip(&self.decoded) {
             *sum -= decoded;
         }
+        (self.waiting, self.urgent, self.finished) = (0, false, false);
+        Ok(())
+    }
+
+    /// Appends an entry that goes as far as was read. Returns the buffer of its payload.
+    fn append(&mut self, kind: EntryKind, payload: Vec<u8>) -> Result<Vec<u8>, RelayError> {
+        let mut passed = self.read.clone();
+        passed.entries += 1;
+        passed.bytes += payload.len() as u64;
+        let entry = Entry {
+            id: EntryId { token: self.last.token, seq: self.last.seq + 1 },
+            prev: self.last,
+            kind,
+            progress: Some(Progress::default()),
+            seen: Vec::new(),
+            payload,
+            passed,
+        };
+        self.push(Some(&entry))?;
         self.last = entry.id;
-        self.payload = entry.payload;
         self.read.clone_from(&entry.passed);
         self.passed = entry.passed;
         self.registered = false;
-        (self.waiting, self.urgent, self.finished) = (0, false, false);
-        Ok(())
+        Ok(entry.payload)
     }
 
     fn renew(&mut self) -> Result<(), RelayError> {

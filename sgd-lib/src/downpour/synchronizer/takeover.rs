@@ -2,7 +2,6 @@
 
 use super::Relays;
 use super::relay::{Relay, RelayError, Route, Side};
-use crate::codec::Codec;
 use crate::downpour::log::{Folded, cursors};
 use crate::downpour::run::Run;
 use crate::downpour::schedule::Algorithm;
@@ -33,15 +32,7 @@ pub(super) fn relays(run: &Run, site: &Site, above: &Lease, below: &Lease) -> Re
         codec: config.codec,
         end: Position { epoch: config.epochs, minibatch: 0 },
     };
-    let down = Route {
-        from: global,
-        to: local,
-        lease: below.clone(),
-        twin: site.number,
-        // Bytes cost little within a node; and what rounding held back would be missed at a takeover.
-        codec: Codec::F32,
-        ..up.clone()
-    };
+    let down = Route { from: global, to: local, lease: below.clone(), twin: site.number, ..up.clone() };
     let mut up = Relay::new(up, passed(&there, site.number));
     let mut down = Relay::new(down, passed(&here, FROM_ABOVE));
     if up.passed().entries > 0 {
@@ -49,8 +40,8 @@ pub(super) fn relays(run: &Run, site: &Site, above: &Lease, below: &Lease) -> Re
     }
     if config.algorithm == Algorithm::Average {
         up.keep_rounds_apart();
-        down.keep_rounds_apart();
     }
+    down.go_verbatim()?;
     Ok(Relays { up, down })
 }
 
