@@ -24,8 +24,6 @@ pub use crate::succession::TRAIN_FUNCTION;
 const LEASE: Duration = Duration::from_secs(2);
 /// A worker leaves this long before its time is up, to flush and hand over.
 const MARGIN: Duration = Duration::from_millis(500);
-/// So much nicer than the threads that answer probes and talk to the store is the one that computes.
-const NICENESS: i32 = 10;
 
 /// A place in a run.
 pub struct Place {
@@ -178,23 +176,13 @@ impl Task {
         let (train, test) = (self.data.train(), self.data.test());
         let lease = self.lease.clone();
         let synchronizer = Synchronizer::start(&self.run)?;
-        let worker = Worker::new(&self.run, lease, self.resumed, &identity, train, test, &self.surroundings);
-        // From here on: a thread that was started before keeps its priority.
-        give_way();
-        let departure = worker.and_then(Worker::train);
+        let departure =
+            Worker::new(&self.run, lease, self.resumed, &identity, train, test, &self.surroundings)
+                .and_then(Worker::train);
         if let Some(synchronizer) = synchronizer {
             synchronizer.stop();
         }
         departure
-    }
-}
-
-/// Lets the process's other threads go first where there are more threads than cores: a probe that
-/// waited for minibatches would have the pod killed.
-fn give_way() {
-    // On Linux a priority is a thread's. Without the permission all threads have the same.
-    if let Err(error) = rustix::process::nice(NICENESS) {
-        tracing::debug!(%error, "the training thread keeps its priority");
     }
 }
 

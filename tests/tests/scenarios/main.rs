@@ -15,7 +15,6 @@ mod engines;
 mod grid;
 mod kubernetes;
 mod nodes;
-mod priority;
 mod refusals;
 mod reproducible;
 mod size;
