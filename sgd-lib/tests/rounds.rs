@@ -329,3 +329,17 @@ fn an_epoch_an_invocation_works_with_many_workers() {
         }
     }
 }
+
+#[test]
+fn a_run_that_is_stopped_between_two_epochs_has_a_model() {
+    let data = support::data();
+    let config = RunConfig { train_type: 2, ..config(&data, 1) };
+    let run = create(Arc::new(MemoryStore::new()), config);
+    let here = Here::for_ever();
+    let (departure, token) = invoke(&run, &data, 0, None, &here, 20_000);
+    assert_eq!(departure, Departure::EpochEnded { next: 1 });
+    run.stop().unwrap();
+    let (departure, _) = invoke(&run, &data, 0, Some(token), &here, 20_000);
+    assert_eq!(departure, Departure::Finished(StopReason::Requested));
+    assert!(run.model().unwrap().is_some() && run.status().unwrap().is_over());
+}

@@ -231,6 +231,23 @@ fn a_lease_that_is_given_up_goes_to_whoever_knows_its_token_and_only_once() {
 }
 
 #[test]
+fn a_lease_is_given_up_to_its_holder_itself_and_in_a_run_that_was_stopped() {
+    for test in support::stores() {
+        let (store, run) = (&*test.store, run(&*test.store));
+        let first = granted(store.claim(&run, &request("a", Some(0), "first")).unwrap());
+        let given =
+            |place: &str, token| ClaimRequest { from: Some(token), ..request(place, Some(0), "second") };
+        // The call is one that the holder was called by.
+        let second = granted(store.claim(&run, &given("a", first.token)).unwrap());
+        assert!(second.token > first.token, "{}", test.name);
+        store.stop(&run, "requested").unwrap();
+        let late = store.claim(&run, &given("b", first.token)).unwrap();
+        assert_eq!(late, Claim::Over { reason: "requested".into() }, "{}", test.name);
+        assert!(granted(store.claim(&run, &given("b", second.token)).unwrap()).token > second.token);
+    }
+}
+
+#[test]
 fn an_expired_lease_that_nobody_took_is_renewed() {
     for test in support::stores() {
         let (store, run) = (&*test.store, run(&*test.store));

@@ -208,7 +208,7 @@ impl<'a> Worker<'a> {
         };
         let folded = load(run, &lease, &*schedule)?;
         let mut progress = folded.progress(lease.worker);
-        if run.site.is_some() && resumed {
+        if run.site.is_some() {
             let global = Folded::load(&**store, keys, &rows)?;
             progress = progress.farther(global.progress(lease.worker));
         }

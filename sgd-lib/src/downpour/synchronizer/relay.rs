@@ -190,10 +190,13 @@ impl Relay {
         self.renew()?;
         let from = &self.route.from;
         let entries_per_stream = entries_per_read(&self.route.rows, self.read.cursors.len());
+        // Nothing need be kept for it of the stream that it does not read.
+        let mut passed = self.passed.cursors.clone();
+        passed.insert(self.route.twin, EntryId { token: u64::MAX, seq: u64::MAX });
         let exchange = Exchange {
             cursors: Some(&self.read.cursors),
             wait,
-            reader: (!self.registered).then_some((self.route.reader, &self.passed.cursors)),
+            reader: (!self.registered).then_some((self.route.reader, &passed)),
             entries_per_stream,
             ..Exchange::default()
         };

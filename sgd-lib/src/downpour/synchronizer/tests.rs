@@ -22,8 +22,8 @@ use crate::downpour::{Algorithm, Combine, DataRef, Database, RunConfig, Settled}
 use crate::network::Architecture;
 use crate::optimizer::{LearningRateSchedule, OptimizerKind};
 use crate::store::{
-    Claim, Entry, EntryId, EntryKind, Exchange, MemoryStore, Passed, Position, Progress, PushOutcome,
-    RedisStore, Snapshot, Store, Vector,
+    Claim, Cursors, Entry, EntryId, EntryKind, Exchange, MemoryStore, Passed, Position, Progress,
+    PushOutcome, RedisStore, Snapshot, Store, Vector,
 };
 
 const LEASE: Duration = Duration::from_millis(60);
@@ -324,5 +324,41 @@ fn all_stores_end_with_the_same_sum() {
                 }
             }
         });
+    }
+}
+
+/// Entries that a store keeps of a stream.
+fn length(store: &Arc<dyn Store>, keys: &crate::store::RunKeys, stream: u32) -> usize {
+    let all = Cursors::from([(stream, EntryId::ZERO)]);
+    let fetch = Exchange { cursors: Some(&all), entries_per_stream: 10_000, ..Exchange::default() };
+    let fetched = store.exchange(keys, &fetch).unwrap();
+    fetched.entries.iter().map(|(_, entries)| entries.len()).sum()
+}
+
+#[test]
+fn what_synchronizers_wrote_is_trimmed_too() {
+    let stores = Stores::new(false);
+    let run = stores.run(Codec::F32, Algorithm::Downpour);
+    let mut process =
+        Process { stores: &stores, fuse: Fuse::new(i64::MAX), random: Xoshiro256PlusPlus::seed_from_u64(1) };
+    let mut begin = |worker: u32, home: Option<usize>| {
+        let claim = run.claim(&worker.to_string(), Some(worker), LIMIT).unwrap();
+        let Claim::Granted { lease, .. } = claim else { panic!("{claim:?}") };
+        let home = home.map(|index| (&stores.nodes[index].0, stores.nodes[index].1));
+        let Settled::Here(here) = run.clone().settle(&lease, home).unwrap() else { panic!("elsewhere") };
+        let synchronizer = Synchronizer::start(&here).unwrap();
+        process.work(&here, &lease, 100).unwrap();
+        (here, synchronizer)
+    };
+    let (node, _synchronizer) = begin(0, Some(0));
+    begin(1, None);
+    let (local, local_keys) = node.log();
+    let number = FROM_ABOVE + 1;
+    let deadline = Instant::now() + LIMIT / 4;
+    // The last entry stays.
+    while length(&stores.global, run.keys(), number) > 1 || length(local, local_keys, FROM_ABOVE) > 1 {
+        assert!(Instant::now() < deadline, "a synchronizer's stream is not trimmed");
+        process.snapshot(&node).unwrap();
+        thread::sleep(Duration::from_millis(5));
     }
 }

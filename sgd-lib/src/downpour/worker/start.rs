@@ -8,7 +8,7 @@ use crate::downpour::config::RunConfig;
 use crate::downpour::record::WorkerRecord;
 use crate::downpour::run::Run;
 use crate::state;
-use crate::store::{Cursors, Exchange, Lease, RunKeys, Store, StoreError};
+use crate::store::{Cursors, Exchange, FIRST_NODE, Lease, RunKeys, Store, StoreError};
 
 /// How long a worker waits for the others. More than the ten seconds after which a queue tries a call
 /// again that found no place at first.
@@ -51,9 +51,10 @@ pub(super) fn wait_for_start(
     loop {
         let look = Exchange { lease: Some(lease), cursors: Some(&Cursors::new()), ..Exchange::default() };
         let found = store.exchange(run, &look)?;
+        let workers = found.streams.iter().filter(|stream| **stream < FIRST_NODE).count();
         match found.control.workers {
             Some(workers) => return Ok(workers),
-            None if found.streams.len() >= wanted as usize => return store.fix_workers(run, wanted),
+            None if workers >= wanted as usize => return store.fix_workers(run, wanted),
             None if found.control.stop.is_some() || Instant::now() > deadline => break,
             None => std::thread::sleep(pause),
         }

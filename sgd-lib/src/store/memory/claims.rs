@@ -34,7 +34,9 @@ impl RunState {
     pub(super) fn claim(&mut self, request: &ClaimRequest) -> Claim {
         // Synchronizers come and go without regard to what the run's workers may do.
         let of_node = request.worker.is_some_and(|number| number >= FIRST_NODE);
-        if let Some(reason) = self.control.stop.as_ref().filter(|_| !of_node) {
+        // Who is given the lease of a worker that lives makes the model of the run that was stopped meanwhile.
+        let is_given = request.worker.is_some_and(|worker| self.is_given_up(worker, request.from));
+        if let Some(reason) = self.control.stop.as_ref().filter(|_| !of_node && !is_given) {
             return Claim::Over { reason: reason.clone() };
         }
         let workers = self.control.workers.unwrap_or(request.workers);
@@ -42,8 +44,10 @@ impl RunState {
         let wanted = match mine {
             Some(mine) if request.worker.is_none_or(|worker| worker == mine) => {
                 match self.leases.get(&mine).and_then(Expiring::alive) {
-                    Some(held) => return Self::already(mine, held, request),
-                    None => Some(mine),
+                    Some(held) if !self.is_given_up(mine, request.from) => {
+                        return Self::already(mine, held, request);
+                    }
+                    _ => Some(mine),
                 }
             }
             _ => request.worker.or_else(|| self.free_place(workers)),
