@@ -32,8 +32,8 @@ figure() { printf '%s\n' "$last" | sed "s/\"workers\":\[.*//; s/.*\"$1\":\([0-9.
 round=0
 while [ "$round" -le "$rounds" ]; do
     for database in global local; do
-        last=$("$downpour" train --json --database "$database" --workers 3 --target-accuracy "$target" "$@" |
-            tail -n 1)
+        all=$("$downpour" train --json --database "$database" --workers 3 --target-accuracy "$target" "$@") || exit 1
+        last=$(printf '%s\n' "$all" | tail -n 1)
         if [ "$round" -gt 0 ]; then
             echo "$database $(figure train_s) $(figure bytes_to_global) $(figure test_accuracy) $(figure samples)"
         fi

@@ -20,6 +20,7 @@ end() {
     rm -rf "$state"
 }
 trap end EXIT
+trap 'exit 1' INT TERM
 
 "$downpour" up --port 0 --json >"$state/up.json" 2>"$state/up.err" &
 until grep -q '"ready"' "$state/up.json"; do

@@ -30,7 +30,8 @@ done
 round=0
 while [ "$round" -le "$rounds" ]; do
     for type in 3 2; do
-        last=$("$downpour" train --json --train-type "$type" --epochs "$epochs" "$@" | tail -n 1)
+        all=$("$downpour" train --json --train-type "$type" --epochs "$epochs" "$@") || exit 1
+        last=$(printf '%s\n' "$all" | tail -n 1)
         if [ "$round" -gt 0 ]; then
             printf '%s\n' "$last" | sed 's/.*"train_type":\([0-9]*\).*"train_s":\([0-9.]*\).*/\1 \2/' >>"$figures"
         fi

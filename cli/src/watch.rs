@@ -15,8 +15,11 @@ use crate::render::progress::{Accuracy, Progress, WorkerProgress};
 const EVENT_WAIT: Duration = Duration::from_millis(100);
 /// The same, once a worker left: the others follow within milliseconds.
 const LAST_WAIT: Duration = Duration::from_millis(2);
-/// How often to look at the run's records although no worker left: one may have been killed.
+/// How often to look at the run's records although no worker left: one may have been killed. So long after one left
+/// the end is watched for closely.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// What the end may be seen late by, as a part of the time since the last worker left.
+const LATE: u32 = 16;
 /// A run on which nobody has worked for so long needs help. Leases expire and are taken over sooner.
 const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 
@@ -63,18 +66,23 @@ fn follow(
     let mut cursor = "0".to_owned();
     let mut looked = Instant::now();
     let mut worked_on = Instant::now();
-    let mut left = false;
+    let mut left: Option<Instant> = None;
+    let mut recruited = Instant::now();
     loop {
         if interrupted.load(Ordering::Relaxed) {
             return Err(stop(run)?.context(format!("run {} was asked to stop", run.name())));
         }
-        let wait = if left { LAST_WAIT } else { EVENT_WAIT };
+        let wait = pace(left).min(EVENT_WAIT);
         for (id, event) in run.events(&cursor, wait)? {
-            left |= matches!(event, Event::Left { .. });
+            if matches!(event, Event::Left { .. }) {
+                left = Some(Instant::now());
+                // Whoever hands over asks for a successor itself.
+                recruited = Instant::now();
+            }
             audience.tell(&event)?;
             cursor = id;
         }
-        if !left && looked.elapsed() < LOOK_INTERVAL {
+        if looked.elapsed() < pace(left) {
             continue;
         }
         looked = Instant::now();
@@ -88,9 +96,20 @@ fn follow(
         } else if worked_on.elapsed() > ABANDONED_AFTER {
             let seconds = ABANDONED_AFTER.as_secs();
             bail!("nobody has worked on run {} for {seconds} s; downpour logs says why", run.name());
-        } else if status.control.stop.is_none() {
+        } else if status.control.stop.is_none() && recruited.elapsed() >= LOOK_INTERVAL {
+            recruited = Instant::now();
             (0..status.control.workers.unwrap_or(0)).for_each(recruit);
         }
+    }
+}
+
+/// Between two looks at the run's records, where a worker left last then. It may have been the last of all, or have
+/// handed over, and the run goes on for hours.
+fn pace(left: Option<Instant>) -> Duration {
+    match left.map(|at| at.elapsed()) {
+        None => LOOK_INTERVAL,
+        Some(since) if since < LOOK_INTERVAL => LAST_WAIT,
+        Some(since) => (since / LATE).min(LOOK_INTERVAL),
     }
 }
 
@@ -157,5 +176,18 @@ fn object(event: &Event) -> Value {
             "whole_test_set": whole,
         }),
         Event::Left { worker, why } => json!({"event": "left", "worker": worker, "why": why}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_left_is_no_reason_to_look_closely_for_ever() {
+        let after = |ms| pace(Instant::now().checked_sub(Duration::from_millis(ms)));
+        assert_eq!(pace(None), LOOK_INTERVAL);
+        assert!(after(1_600) >= Duration::from_millis(100));
+        assert_eq!(after(60_000), LOOK_INTERVAL);
     }
 }

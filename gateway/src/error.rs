@@ -62,6 +62,11 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// Whether the file may be whole, so that it is worth another try.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() != io::ErrorKind::NotFound)
+    }
+
     /// An error of the system while doing `verb` to `path`.
     pub(crate) fn io(verb: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

@@ -85,6 +85,39 @@ async fn what_may_pass_is_tried_again_and_the_rest_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_breaks_off_is_a_failure() {
+    let platform = Platform::start_with(|config| config.queue.attempts = 2);
+    platform.deploy("fn", json!({})).await;
+    let (url, mut received) = callbacks().await;
+    assert_eq!(queue(&platform, "/async-function/fn/break-off", &url).await.status(), 202);
+    let (headers, body) = received.recv().await.unwrap();
+    let told = ["x-function-status", "x-openfaas-internal", "x-retry"].map(|name| headers[name].clone());
+    assert_eq!(
+        (told.map(|value| value.to_str().unwrap().to_owned()), body.as_str()),
+        (["500", "proxy", "1"].map(str::to_owned), "")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_meets_the_function_that_is_there_when_its_turn_comes() {
+    let platform = Platform::start_with(|config| config.queue.concurrency = 1);
+    platform.deploy("fn", json!({})).await;
+    let (url, mut received) = callbacks().await;
+    let (hold, started) = (platform.path("hold"), platform.path("started"));
+    std::fs::write(&hold, "").unwrap();
+    let path = format!("/async-function/fn/hold?while={}&started={}", hold.display(), started.display());
+    let first = platform.post(&path, "").await.headers()["x-call-id"].to_str().unwrap().to_owned();
+    eventually(async || started.exists().then_some(())).await;
+    assert_eq!(queue(&platform, "/async-function/fn/pod", &url).await.status(), 202);
+    let body = json!({"functionName": "fn"});
+    assert_eq!(platform.send(Method::DELETE, "/system/functions", &body).await.status(), 202);
+    platform.deploy("fn", json!({})).await;
+    let cancel = platform.request(Method::DELETE, &format!("/async-function/{first}"));
+    assert_eq!(cancel.send().await.unwrap().status(), 202);
+    assert_eq!(received.recv().await.unwrap().0["x-function-status"], "200");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_queued_call_survives_the_gateway_and_is_delivered_once() {
     let mut platform = Platform::start();
     let ready_when = platform.path("ready");

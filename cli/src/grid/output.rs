@@ -41,7 +41,7 @@ pub(crate) fn write(folder: &Path, setting: &Setting, summaries: &[Summary<'_>])
     write("results.md", &markdown::markdown(setting, summaries, &plots))
 }
 
-/// A mean, with two decimals below ten.
+/// A mean, with two decimals.
 fn mean(spread: Option<Spread>) -> String {
     number(spread.map(|spread| spread.mean))
 }

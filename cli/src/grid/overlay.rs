@@ -40,6 +40,11 @@ pub(crate) fn all() -> Result<Vec<StackFile>> {
     pairs.map(|(batch, workers)| derive(OWN_STACK, batch, workers)).collect()
 }
 
+/// How many replicas so many workers have.
+pub(crate) fn replicas(workers: u32) -> u32 {
+    workers.min(MOST_REPLICAS)
+}
+
 fn derive(stack: &str, batch_size: u32, workers: u32) -> Result<StackFile> {
     let mut sections = Sections::of(stack)?;
     sections.functions.retain(|function| [SETUP, TRAIN].contains(&function.name));
@@ -50,7 +55,7 @@ fn derive(stack: &str, batch_size: u32, workers: u32) -> Result<StackFile> {
         setup.set(key, value)?;
     }
     let train = sections.function(TRAIN)?;
-    let replicas = workers.min(MOST_REPLICAS).to_string();
+    let replicas = replicas(workers).to_string();
     train.set(SCALE_MIN, &replicas)?;
     train.set(SCALE_MAX, &replicas)?;
     let plural = if workers == 1 { "" } else { "s" };

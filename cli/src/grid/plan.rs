@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use openfaas::names::{SCALE_MAX, SCALE_MIN};
 use openfaas::stack::Stack;
 use openfaas::types::FunctionDeployment;
 use platform::settings::Settings;
@@ -14,7 +15,11 @@ use sha2::{Digest, Sha256};
 
 use super::overlay;
 use crate::exit_code::BadArguments;
-use crate::training::SETUP;
+use crate::training::{SETUP, TRAIN};
+
+/// The variables of what the plots' axes and lines go by.
+pub(crate) const WORKERS: &str = "number_of_workers";
+pub(crate) const BATCH_SIZE: &str = "batch_size";
 
 /// One configuration: what is deployed, and what setup is told.
 #[derive(Clone, Debug)]
@@ -127,12 +132,15 @@ fn combinations(axes: &[Axis]) -> Vec<BTreeMap<String, String>> {
 
 impl Configuration {
     fn new(file: &str, stack: &Stack, varied: BTreeMap<String, String>) -> Result<Self> {
-        let deployments = stack.deployments();
+        let mut deployments = stack.deployments();
         let setup = deployments.iter().find(|function| function.service == SETUP);
         let setup = setup.ok_or_else(|| BadArguments(format!("{file} deploys no function {SETUP}")))?;
         let settings = Settings::from_environment(|name| setup.env_vars.get(name).cloned())
             .with_context(|| format!("{file}, {SETUP}"))?;
         let settings = settings_with(settings, &varied)?;
+        if varied.contains_key(WORKERS) {
+            make_room(&mut deployments, u32::try_from(settings.workers)?);
+        }
         let name = varied.iter().fold(file.to_owned(), |name, (key, value)| format!("{name} {key}={value}"));
         Ok(Self { name, deployments, varied, settings })
     }
@@ -182,6 +190,22 @@ impl Configuration {
     }
 }
 
+/// Lets a stack file's train function have the replicas for another number of workers.
+fn make_room(deployments: &mut [FunctionDeployment], workers: u32) {
+    let replicas = overlay::replicas(workers);
+    for train in deployments.iter_mut().filter(|function| function.service == TRAIN) {
+        for label in [SCALE_MIN, SCALE_MAX] {
+            train.labels.insert(label.to_owned(), replicas.to_string());
+        }
+        let packed = workers.div_ceil(replicas);
+        if let Some(most) = train.env_vars.get_mut("max_inflight")
+            && most.parse().is_ok_and(|most: u32| (1..packed).contains(&most))
+        {
+            *most = packed.to_string();
+        }
+    }
+}
+
 fn settings_with(settings: Settings, varied: &BTreeMap<String, String>) -> Result<Settings> {
     let body: Map<_, _> = varied.iter().map(|(key, value)| (key.clone(), value.as_str().into())).collect();
     Ok(settings.overridden_by_json(&serde_json::to_vec(&body)?)?)
@@ -219,6 +243,16 @@ mod tests {
         assert_eq!(grid[12].order(3), serde_json::json!({"codec": "f32", "n_fetch": "50", "seed": 3}));
         assert_ne!(grid[0].fingerprint("a").unwrap(), grid[12].fingerprint("a").unwrap());
         assert_ne!(grid[0].fingerprint("a").unwrap(), grid[0].fingerprint("b").unwrap());
+    }
+
+    #[test]
+    fn other_workers_have_replicas_to_run_on() {
+        let grid = built_in(&["number_of_workers=2,64"]);
+        for (configuration, replicas, packed) in [(&grid[0], "2", 2), (&grid[12], "5", 13)] {
+            let train = configuration.deployments.iter().find(|function| function.service == TRAIN).unwrap();
+            assert_eq!([SCALE_MIN, SCALE_MAX].map(|label| train.labels[label].as_str()), [replicas; 2]);
+            assert!(train.env_vars["max_inflight"].parse::<u32>().unwrap() >= packed);
+        }
     }
 
     #[test]

@@ -6,15 +6,17 @@ mod chart;
 mod legend;
 mod marker;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use platform::settings::Settings;
+use serde_json::Value;
 
 use self::axis::{Axis, Scale};
 use self::chart::{Chart, Line, Point};
 use super::original;
 use super::output::Setting;
+use super::plan::{BATCH_SIZE as BATCH_SIZE_VARIABLE, WORKERS as WORKERS_VARIABLE};
 use super::summary::{Spread, Summary};
 
 /// One plot.
@@ -53,29 +55,50 @@ struct Figure<'a> {
     original: &'a dyn Fn(&Settings) -> Option<f64>,
 }
 
-/// Every plot that there are measurements for; one set for each combination of the settings that vary
+/// Every plot that there are measurements for; one set for each combination of the settings that differ
 /// beyond workers and batch size.
 pub(crate) fn all(setting: &Setting, summaries: &[Summary<'_>]) -> Result<Vec<Plot>> {
-    let variations: BTreeSet<_> = summaries.iter().map(|summary| &summary.configuration.varied).collect();
+    let mut groups: BTreeMap<String, Vec<&Summary<'_>>> = BTreeMap::new();
+    for summary in summaries {
+        groups.entry(others(summary).to_string()).or_default().push(summary);
+    }
+    let groups: Vec<_> = groups.into_values().map(|summaries| (named(&summaries[0]), summaries)).collect();
     let mut plots = Vec::new();
-    for varied in &variations {
-        let summaries: Vec<_> =
-            summaries.iter().filter(|summary| &summary.configuration.varied == *varied).collect();
+    let mut taken: BTreeMap<String, u32> = BTreeMap::new();
+    for (varied, summaries) in &groups {
         // What all have in common tells none from the others.
-        let differs = |(key, value): &(&String, &String)| {
-            variations.iter().any(|other| other.get(*key) != Some(*value))
+        let differs = |(key, value): &(&&String, &&String)| {
+            groups.iter().any(|(other, _)| other.get(*key) != Some(*value))
         };
         let pairs: Vec<_> =
             varied.iter().filter(differs).map(|(key, value)| format!("{key}={value}")).collect();
-        let remarks = pairs.iter().cloned().chain([subtitle(setting, &summaries)]);
-        let group = Group {
-            subtitle: remarks.collect::<Vec<_>>().join(", "),
-            suffix: pairs.iter().map(|pair| format!("-{}", file_name(pair))).collect(),
-            summaries,
-        };
-        plots.extend(group.plots()?);
+        let remarks = pairs.iter().cloned().chain([subtitle(setting, summaries)]);
+        let mut suffix: String = pairs.iter().map(|pair| format!("-{}", file_name(pair))).collect();
+        // Stack files may differ where `--set` does not.
+        let count = taken.entry(suffix.clone()).or_default();
+        *count += 1;
+        if *count > 1 {
+            suffix.push_str(&format!("-{count}"));
+        }
+        let subtitle = remarks.collect::<Vec<_>>().join(", ");
+        plots.extend(Group { subtitle, suffix, summaries: summaries.clone() }.plots()?);
     }
     Ok(plots)
+}
+
+/// All settings but those that a plot's axes and lines go by.
+fn others(summary: &Summary<'_>) -> Value {
+    let mut all = settings(summary).to_json();
+    if let Some(all) = all.as_object_mut() {
+        all.retain(|key, _| ![WORKERS_VARIABLE, BATCH_SIZE_VARIABLE].contains(&key.as_str()));
+    }
+    all
+}
+
+/// The same of what `--set` varies, to name it.
+fn named<'a>(summary: &Summary<'a>) -> BTreeMap<&'a String, &'a String> {
+    let varied = summary.configuration.varied.iter();
+    varied.filter(|(key, _)| ![WORKERS_VARIABLE, BATCH_SIZE_VARIABLE].contains(&key.as_str())).collect()
 }
 
 /// Without what has a meaning in paths or links.
@@ -295,6 +318,17 @@ mod tests {
         assert!(plots[0].svg.contains("n_fetch=1, emnist-bymerge"), "{}", plots[0].svg);
         let compared = |plot: &Plot| plot.svg.contains("Original experiments");
         assert!(!compared(&plots[0]) && compared(&plots[4]), "the original had nFetch 10");
+    }
+
+    #[test]
+    fn workers_and_batch_size_are_in_one_plot_however_they_vary() {
+        let axes = ["number_of_workers=1,2".parse().unwrap()];
+        let names = ["emnist321 number_of_workers=1", "emnist321 number_of_workers=2"];
+        let plots = plots_of(&names.map(|name| (name, 3.0)), &axes);
+        assert_eq!(
+            files(&plots),
+            ["time-by-workers.svg", "time-by-batch-size.svg", "speed-up.svg", "iterations-by-workers.svg"]
+        );
     }
 
     #[test]

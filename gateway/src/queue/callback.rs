@@ -6,9 +6,10 @@ use axum::body::Body;
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use openfaas::types::DEFAULT_NAMESPACE;
 
+use super::dispatcher::{internal, pause};
 use super::spool::Invocation;
 use crate::Shared;
 use crate::upstream::{CALL_ID, START_TIME, remove_hop_by_hop};
@@ -23,8 +24,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// What a function answered.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    status: StatusCode,
-    headers: HeaderMap,
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
     body: Bytes,
     took: Duration,
     /// Which attempt brought it, and how many there may be.
@@ -32,18 +33,27 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    /// Reads an answer to its end; a body that is too long is left out, and one that breaks off is a failure.
+    /// Reads an answer to its end; a body that is too long is left out, and one that breaks off is a failure as of a
+    /// replica that cannot be reached.
     pub(super) async fn read(response: Response<Body>, took: Duration, attempts: (u32, u32)) -> Self {
         let (mut parts, body) = response.into_parts();
         remove_hop_by_hop(&mut parts.headers);
         parts.headers.remove(CONTENT_LENGTH);
-        let body = Limited::new(body, BODY_LIMIT).collect().await.map_or_else(
-            |error| {
-                tracing::warn!(%error, limit = BODY_LIMIT, "the answer to an asynchronous invocation is left out");
+        let body = match Limited::new(body, BODY_LIMIT).collect().await {
+            Ok(collected) => collected.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => {
+                tracing::warn!(
+                    limit = BODY_LIMIT,
+                    "the answer to an asynchronous invocation is left out: too long"
+                );
                 Bytes::new()
-            },
-            http_body_util::Collected::to_bytes,
-        );
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the answer to an asynchronous invocation broke off");
+                (parts, _) = internal(StatusCode::INTERNAL_SERVER_ERROR).into_parts();
+                Bytes::new()
+            }
+        };
         Self { status: parts.status, headers: parts.headers, body, took, attempts }
     }
 }
@@ -82,9 +92,8 @@ pub(super) async fn deliver(shared: &Shared, invocation: &Invocation, outcome: &
         };
         tracing::warn!(call_id = invocation.call_id, %uri, attempt, failure, "a callback failed");
         if attempt < ATTEMPTS {
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = shared.context.tasks.draining() => return false,
+            if !pause(shared, wait).await {
+                return false;
             }
             wait = wait.saturating_mul(2).min(shared.queue.config.max_wait);
         }

@@ -34,7 +34,7 @@ impl Calls {
             path,
             function: invocation.function.as_str().into(),
             call_id: invocation.call_id.as_str().into(),
-            scheduled: invocation.is_scheduled(),
+            scheduled: invocation.scheduled,
             cancelled: CancellationToken::new(),
         };
         self.all().entry(ticket.call_id.clone()).or_default().push(ticket.clone());

@@ -1,7 +1,7 @@
 //! One queued invocation: called again and again until it is done or given up.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, Response, StatusCode};
@@ -36,19 +36,23 @@ pub(super) async fn dispatch(shared: Shared, ticket: Ticket) {
 async fn deliver(shared: &Shared, ticket: &Ticket) -> bool {
     let mut attempt = 1;
     loop {
-        let Some((invocation, function)) = load(shared, ticket).await else { return false };
-        let Some(permit) = permit(shared, function.as_ref()).await else { return false };
+        let before = shared.supervisor.find(&ticket.function);
+        let Some(permit) = permit(shared, before.as_ref()).await else { return false };
+        // After the wait: what waits takes no memory, and the function may have been deployed anew meanwhile.
+        let function = shared.supervisor.find(&ticket.function);
+        let Some(invocation) = load(shared, ticket).await else { return false };
         let policy = policy(shared, function.as_ref());
         let started = Instant::now();
         let answer = call(shared, &invocation, function.as_ref()).await;
-        let status = answer.status();
-        if let Some(wait) = policy.again(attempt, status, answer.headers()) {
+        let attempts = (attempt, policy.attempts);
+        let outcome = Outcome::read(answer, started.elapsed(), attempts).await;
+        let status = outcome.status;
+        if let Some(wait) = policy.again(attempt, status, &outcome.headers) {
             let (function, call_id) = (&ticket.function, &ticket.call_id);
             tracing::debug!(%function, %call_id, %status, ?wait, "trying again");
-            drop((permit, answer, invocation));
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = shared.context.tasks.draining() => return false,
+            drop((permit, outcome, invocation));
+            if !pause(shared, wait).await {
+                return false;
             }
             attempt += 1;
             continue;
@@ -57,25 +61,37 @@ async fn deliver(shared: &Shared, ticket: &Ticket) -> bool {
             let (function, call_id) = (&ticket.function, &ticket.call_id);
             tracing::warn!(%function, %call_id, %status, attempt, "an asynchronous invocation failed");
         }
-        let attempts = (attempt, policy.attempts);
-        let outcome = Outcome::read(answer, started.elapsed(), attempts).await;
         drop(permit);
         return callback::deliver(shared, &invocation, &outcome).await;
     }
 }
 
-/// Reads the invocation anew for each attempt, so that one that waits takes no memory.
-async fn load(shared: &Shared, ticket: &Ticket) -> Option<(Invocation, Option<Arc<Function>>)> {
-    let file = ticket.path.clone();
-    match tokio::task::spawn_blocking(move || storage::read_json::<Invocation>(&file)).await.ok()? {
-        Ok(invocation) => {
-            let function = shared.supervisor.find(&invocation.function);
-            Some((invocation, function))
-        }
-        Err(error) => {
-            shared.queue.set_aside(&ticket.path, &error);
-            shared.queue.calls.remove(ticket);
-            None
+/// Waits; `false` when the gateway shuts down.
+pub(super) async fn pause(shared: &Shared, wait: Duration) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(wait) => true,
+        () = shared.context.tasks.draining() => false,
+    }
+}
+
+/// Reads the invocation, anew for each attempt, as often as the system refuses; `None` if it is lost, or when the
+/// gateway shuts down.
+async fn load(shared: &Shared, ticket: &Ticket) -> Option<Invocation> {
+    loop {
+        let file = ticket.path.clone();
+        match tokio::task::spawn_blocking(move || storage::read_json::<Invocation>(&file)).await.ok()? {
+            Ok(invocation) => return Some(invocation),
+            Err(error) if error.may_pass() => {
+                tracing::warn!(call_id = %ticket.call_id, %error, "a queued invocation cannot be read now");
+                if !pause(shared, shared.queue.config.min_wait).await {
+                    return None;
+                }
+            }
+            Err(error) => {
+                shared.queue.set_aside(&ticket.path, &error);
+                shared.queue.calls.remove(ticket);
+                return None;
+            }
         }
     }
 }
@@ -111,7 +127,7 @@ async fn call(shared: &Shared, invocation: &Invocation, function: Option<&Arc<Fu
 }
 
 /// An answer that is not the function's.
-fn internal(status: StatusCode) -> Response<Body> {
+pub(super) fn internal(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response.headers_mut().insert(INTERNAL, HeaderValue::from_static("proxy"));

@@ -10,7 +10,7 @@ mod dispatcher;
 mod policy;
 mod spool;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use self::calls::{Calls, Ticket};
@@ -78,12 +78,15 @@ pub(crate) fn resume(shared: &Shared) -> Result<(), StorageError> {
         tracing::info!(invocations = paths.len(), "taking up queued invocations");
     }
     shared.queue.length.store(paths.len(), Ordering::Relaxed);
+    let mut tickets = Vec::new();
     for path in paths {
         match storage::read_json::<Invocation>(&path) {
-            Ok(invocation) => begin(shared, path, &invocation),
+            Ok(invocation) => tickets.push(shared.queue.calls.add(path, &invocation)),
+            Err(error) if error.may_pass() => return Err(error),
             Err(error) => shared.queue.set_aside(&path, &error),
         }
     }
+    tickets.into_iter().for_each(|ticket| begin(shared, ticket));
     Ok(())
 }
 
@@ -98,7 +101,7 @@ pub(crate) fn push(shared: &Shared, invocation: &Invocation) -> Result<(), Refus
         )));
     }
     match queue.spool.push(invocation) {
-        Ok(path) => begin(shared, path, invocation),
+        Ok(path) => begin(shared, queue.calls.add(path, invocation)),
         Err(error) => {
             queue.length.fetch_sub(1, Ordering::Relaxed);
             return Err(error.into());
@@ -107,8 +110,7 @@ pub(crate) fn push(shared: &Shared, invocation: &Invocation) -> Result<(), Refus
     Ok(())
 }
 
-fn begin(shared: &Shared, path: PathBuf, invocation: &Invocation) {
-    let ticket = shared.queue.calls.add(path, invocation);
+fn begin(shared: &Shared, ticket: Ticket) {
     let (tasks, shared) = (shared.context.tasks.clone(), shared.clone());
     tasks.spawn(async move { dispatcher::dispatch(shared, ticket).await });
 }

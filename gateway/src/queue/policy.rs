@@ -35,8 +35,10 @@ impl Policy {
 
     /// The wait before the next attempt after the `attempt`th was answered so; `None` if there is to be none.
     pub(super) fn again(&self, attempt: u32, status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
-        // What the gateway or the watchdog says about itself is no answer of the function's, whatever it retries.
-        let internal = headers.contains_key(INTERNAL) && status != StatusCode::NOT_FOUND;
+        // What the gateway or the watchdog says about itself is no answer of the function's, whatever it retries. That
+        // the watchdog ended a call for its time is one: it would take as long again.
+        let internal = headers.get(INTERNAL).is_some_and(|by| by != "of-watchdog");
+        let internal = internal && status != StatusCode::NOT_FOUND;
         let worth_it = internal || self.codes.contains(&status.as_u16());
         if !worth_it || attempt >= self.attempts {
             return None;
@@ -113,8 +115,11 @@ mod tests {
         assert_eq!(again(1, 418, &none), Some(90));
         assert_eq!(again(2, 418, &none), None);
         assert_eq!(again(1, 503, &none), None);
-        let internal = HeaderMap::from_iter([(INTERNAL, HeaderValue::from_static("proxy"))]);
+        let by = |who| HeaderMap::from_iter([(INTERNAL, HeaderValue::from_static(who))]);
+        let internal = by("proxy");
         assert_eq!(again(1, 503, &internal), Some(90), "the gateway's own failures are always tried again");
         assert_eq!(again(1, 404, &internal), None, "a function that is gone does not come back");
+        assert_eq!(again(1, 429, &by("faas-middleware")), Some(90), "all places were taken");
+        assert_eq!(again(1, 504, &by("of-watchdog")), None, "it took too long, and would again");
     }
 }

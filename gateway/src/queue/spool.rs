@@ -28,19 +28,17 @@ pub(crate) struct Invocation {
     #[serde(with = "base64_bytes")]
     pub(crate) body: Bytes,
     pub(crate) callback_url: Option<String>,
+    /// Whether the clock made this call, not somebody.
+    #[serde(default)]
+    pub(crate) scheduled: bool,
 }
-
-/// Says what made a call, if it was not somebody.
-const CONNECTOR: HeaderName = HeaderName::from_static("x-connector");
-/// The connector that calls by the clock.
-const BY_THE_CLOCK: HeaderValue = HeaderValue::from_static("cron-connector");
 
 impl Invocation {
     /// A call of `function` by the clock, with nothing to say.
     pub(crate) fn scheduled(function: &str, call_id: &str) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(HeaderName::from_static("x-topic"), HeaderValue::from_static(TOPIC));
-        headers.insert(CONNECTOR, BY_THE_CLOCK);
+        headers.insert(HeaderName::from_static("x-connector"), HeaderValue::from_static("cron-connector"));
         if let Ok(id) = HeaderValue::from_str(call_id) {
             headers.insert(CALL_ID, id);
         }
@@ -52,12 +50,8 @@ impl Invocation {
             headers,
             body: Bytes::new(),
             callback_url: None,
+            scheduled: true,
         }
-    }
-
-    /// Whether the clock made this call.
-    pub(super) fn is_scheduled(&self) -> bool {
-        self.headers.get(CONNECTOR) == Some(&BY_THE_CLOCK)
     }
 }
 
@@ -151,6 +145,7 @@ mod tests {
             headers,
             body: Bytes::from_static(&[0, 255]),
             callback_url: None,
+            scheduled: false,
         }
     }
 

@@ -46,6 +46,7 @@ pub(super) async fn invoke(
         headers,
         body,
         callback_url,
+        scheduled: false,
     };
     blocking(move || queue::push(&shared, &invocation)).await?;
     Ok((StatusCode::ACCEPTED, [(CALL_ID, id), (START_TIME, start)]))

@@ -84,6 +84,7 @@ async fn answer(Query(query): Query<HashMap<String, String>>, request: Request) 
         }
         "/hold" => hold(&text("started"), &text("while")).await,
         "/stream" => stream(text("until")),
+        "/break-off" => break_off(),
         "/upgrade" => upgrade(request),
         "/limit" => limit(&text("but")),
         "/fail-first" => {
@@ -133,6 +134,16 @@ fn stream(until: String) -> Response {
         let _ = sender.send_data(Bytes::from_static(b"data: second\n\n")).await;
     });
     ([("content-type", "text/event-stream")], Body::new(body)).into_response()
+}
+
+/// Begins an answer, and ends the connection in the middle of it.
+fn break_off() -> Response {
+    let (mut sender, body) = Channel::<Bytes, std::io::Error>::new(1);
+    tokio::spawn(async move {
+        let _ = sender.send_data(Bytes::from_static(b"half")).await;
+        sender.abort(std::io::ErrorKind::BrokenPipe.into());
+    });
+    Body::new(body).into_response()
 }
 
 /// Goes over to the protocol that the caller asks for, and then says everything back in capitals.

@@ -74,7 +74,7 @@ fn row(summary: &Summary<'_>) -> Vec<String> {
         or_none(samples.map(|samples| grouped(samples.mean))),
         number(accuracy.map(|accuracy| accuracy.mean)),
         or_none(original.map(grouped)),
-        or_none(summary.times_faster().map(grouped)),
+        number(summary.times_faster()),
     ]
 }
 
@@ -91,7 +91,7 @@ mod tests {
             let page = markdown(&setting, summaries, &[plot]);
             let lines = [
                 "On the local gateway; data: emnist-bymerge (100,000 images); 3 rounds of each configuration, each with its number as its seed.",
-                "| emnist323     |         32 |       3 |      2 |     2.00 |  0.71 |         1.00 |       1.00 |    37,333 |             75.12 |          774 |             387 |",
+                "| emnist323     |         32 |       3 |      2 |     2.00 |  0.71 |         1.00 |       1.00 |    37,333 |             75.12 |          774 |          387.00 |",
                 "| emnist1286    |        128 |       6 |      0 |        - |     - |            - |          - |         - |                 - |        4,593 |               - |",
                 "- emnist323, round 2: no \"place\", | none",
                 "![Time](time.svg)",
