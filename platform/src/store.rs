@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sgd_lib::store::{RedisStore, Store, StoreError};
+use sgd_lib::store::{RUN_TTL, RedisStore, Store, StoreError};
 
 use crate::secrets::{self, SecretError};
 use crate::settings::Settings;
@@ -47,6 +47,20 @@ pub fn open_local(
     }
 }
 
+/// The name of the node that `store` is on, the same for all who use that store. Kubernetes tells a pod
+/// nothing of its node unless a manifest says so, and OpenFaaS' do not: the name is that which the first
+/// pod had for it, `own`.
+///
+/// # Errors
+/// The store fails.
+pub fn node_name(store: &dyn Store, own: &str) -> Result<String, StoreError> {
+    store.create_blob(NODE, own.as_bytes(), RUN_TTL)?;
+    let name = store.read_blob(NODE)?.and_then(|name| String::from_utf8(name).ok());
+    Ok(name.unwrap_or_else(|| own.to_owned()))
+}
+
+/// Where a node's store has the node's name.
+const NODE: &str = "dp:node";
 /// How long a function looks for its node's store before it goes without.
 const PROBE: Duration = Duration::from_millis(500);
 
@@ -58,5 +72,19 @@ fn with_password(
     match &settings.store_password_secret {
         Some(name) => Ok(store.with_password(secrets::read(name, lookup)?)?),
         None => Ok(store),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sgd_lib::store::MemoryStore;
+
+    #[test]
+    fn all_pods_on_a_node_have_one_name_for_it() {
+        let (here, there) = (MemoryStore::new(), MemoryStore::new());
+        assert_eq!(node_name(&here, "pod-1").unwrap(), "pod-1");
+        assert_eq!(node_name(&here, "pod-2").unwrap(), "pod-1");
+        assert_eq!(node_name(&there, "pod-3").unwrap(), "pod-3");
     }
 }
