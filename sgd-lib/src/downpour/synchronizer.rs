@@ -8,12 +8,14 @@
 //! | file | what it is about |
 //! |---|---|
 //! | `relay` | one direction |
+//! | `rounds` | the order of what it passes on where workers wait for one another |
 //! | `takeover` | going on where a predecessor stopped |
 //!
 //! Every worker of the node brings a synchronizer along; the one that gets the lease of the node's stream in
 //! the global store works, the others wait for it to expire or to be given back.
 
 mod relay;
+mod rounds;
 mod takeover;
 
 use std::io;
