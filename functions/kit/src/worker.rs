@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use sgd_lib::dataset::Dataset;
 use sgd_lib::downpour::{
-    Carried, Database, Departure, Identity, Run, Settled, Surroundings, Synchronizer, Worker, WorkerError,
+    Carried, Database, Departure, Identity, Run, Settled, Surroundings, Synchronizer, Worker,
+    WorkerError,
 };
 use sgd_lib::state::StateError;
-use sgd_lib::store::{Claim, Lease};
+use sgd_lib::store::{Claim, Lease, Store};
 use tokio::runtime::Handle;
 use watchdog::{Call, InFlight, Shutdown};
 
@@ -52,9 +53,11 @@ pub async fn begin(
 ) -> Result<Claim, Refusal> {
     let host = host.clone();
     host::blocking(move || {
+        // Before the claim: a store that does not answer costs as long as a lease lasts.
+        let local = local_store(&host, &run)?;
         let claim = run.claim_from(&place.name, place.worker, place.from, LEASE)?;
         if let Claim::Granted { lease, resumed, .. } = &claim {
-            let run = settle(&host, run, lease)?;
+            let run = settle(&host, run, lease, local.as_ref())?;
             start(&host, &call, run, data, lease.clone(), *resumed)?;
         }
         Ok(claim)
@@ -62,16 +65,24 @@ pub async fn begin(
     .await
 }
 
-/// Finds the store that the worker pushes to; gives the place back where that is on another node.
-fn settle(host: &Host, run: Run, lease: &Lease) -> Result<Run, Refusal> {
+/// The store of this node, where the run has workers push to such, and there is one.
+fn local_store(host: &Host, run: &Run) -> Result<Option<Arc<dyn Store>>, Refusal> {
     if run.config().database == Database::Global {
-        return Ok(run);
+        return Ok(None);
     }
     let local = host.local_store()?;
     if let Err(error) = &local {
-        tracing::warn!(run = run.name(), worker = lease.worker, %error, "no store on this node: the global one serves");
+        tracing::warn!(run = run.name(), %error, "no store on this node: the global one serves");
     }
-    let local = local.as_ref().ok().map(|store| (store, host.identity.node.as_str()));
+    Ok(local.ok())
+}
+
+/// Finds the store that the worker pushes to; gives the place back where that is on another node.
+fn settle(host: &Host, run: Run, lease: &Lease, local: Option<&Arc<dyn Store>>) -> Result<Run, Refusal> {
+    if run.config().database == Database::Global {
+        return Ok(run);
+    }
+    let local = local.map(|store| (store, host.identity.node.as_str()));
     let settled = run.clone().settle(lease, local);
     if !matches!(settled, Ok(Settled::Here(_))) {
         run.store().release(run.keys(), lease)?;
