@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use sgd_lib::dataset::Dataset;
 use sgd_lib::downpour::{
-    Carried, Database, Departure, Identity, Run, Settled, Surroundings, Synchronizer, Worker,
+    Carried, Database, Departure, Identity, LogError, Run, Settled, Surroundings, Synchronizer, Worker,
     WorkerError,
 };
 use sgd_lib::state::StateError;
@@ -158,8 +158,18 @@ impl Task {
                 }
                 self.give_up();
             }
-            Ok(departure) => tracing::info!(run, worker, ?departure, "left"),
-            Err(error) => tracing::error!(run, worker, %error, "failed"),
+            left => {
+                match &left {
+                    Ok(departure) => tracing::info!(run, worker, ?departure, "left"),
+                    Err(error) => tracing::error!(run, worker, %error, "failed"),
+                }
+                if self.run.config().database == Database::Local && is_without_a_store(&left) {
+                    self.give_up();
+                    if self.give_way_to(Succession::of(self.host.invoker.clone(), &run, worker)) {
+                        return;
+                    }
+                }
+            }
         }
         if let Err(error) = self.run.tidy() {
             tracing::warn!(run, %error, "the run's log could not be deleted; it expires by itself");
@@ -197,6 +207,16 @@ impl Task {
             synchronizer.stop();
         }
         departure
+    }
+}
+
+/// Whether the store of the worker's node may be gone: then all workers there leave at once, and nobody may
+/// be left to look for successors, who do without it. Where somebody has the place the call for one ends.
+fn is_without_a_store(departure: &Result<Departure, WorkerError>) -> bool {
+    match departure {
+        Ok(departure) => *departure == Departure::Replaced,
+        Err(WorkerError::Log(LogError::Store(error))) => error.is_transient(),
+        Err(error) => matches!(error, WorkerError::Log(LogError::NoSnapshot { .. })),
     }
 }
 
