@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use sgd_lib::dataset::Dataset;
 use sgd_lib::downpour::{
-    Carried, Database, Departure, Identity, Run, Settled, Surroundings, Synchronizer, Worker, WorkerError,
+    Carried, Database, Departure, Identity, LogError, Run, Settled, Surroundings, Synchronizer, Worker,
+    WorkerError,
 };
 use sgd_lib::state::StateError;
-use sgd_lib::store::{Claim, Lease};
+use sgd_lib::store::{Claim, Lease, Store, StoreError};
 use tokio::runtime::Handle;
 use watchdog::{Call, InFlight, Shutdown};
 
@@ -24,6 +25,9 @@ pub use crate::succession::TRAIN_FUNCTION;
 const LEASE: Duration = Duration::from_secs(2);
 /// A worker leaves this long before its time is up, to flush and hand over.
 const MARGIN: Duration = Duration::from_millis(500);
+
+/// A node's store, and the node's name.
+type LocalStore = (Arc<dyn Store>, String);
 
 /// A place in a run.
 pub struct Place {
@@ -50,9 +54,11 @@ pub async fn begin(
 ) -> Result<Claim, Refusal> {
     let host = host.clone();
     host::blocking(move || {
+        // Before the claim: a store that does not answer costs as long as a lease lasts.
+        let local = local_store(&host, &run)?;
         let claim = run.claim_from(&place.name, place.worker, place.from, LEASE)?;
         if let Claim::Granted { lease, resumed, .. } = &claim {
-            let run = settle(&host, run, lease)?;
+            let run = settle(&host, run, lease, local.as_ref())?;
             start(&host, &call, run, data, lease.clone(), *resumed)?;
         }
         Ok(claim)
@@ -60,16 +66,26 @@ pub async fn begin(
     .await
 }
 
+/// The store and the name of this node, where the run has workers push to such, and there is one.
+fn local_store(host: &Host, run: &Run) -> Result<Option<LocalStore>, Refusal> {
+    if run.config().database == Database::Global {
+        return Ok(None);
+    }
+    let own = host.identity.node.as_str();
+    let named = |store: Arc<dyn Store>| Ok((store.clone(), platform::store::node_name(&*store, own)?));
+    let local: Result<LocalStore, StoreError> = host.local_store()?.and_then(named);
+    if let Err(error) = &local {
+        tracing::warn!(run = run.name(), %error, "no store on this node: the global one serves");
+    }
+    Ok(local.ok())
+}
+
 /// Finds the store that the worker pushes to; gives the place back where that is on another node.
-fn settle(host: &Host, run: Run, lease: &Lease) -> Result<Run, Refusal> {
+fn settle(host: &Host, run: Run, lease: &Lease, local: Option<&LocalStore>) -> Result<Run, Refusal> {
     if run.config().database == Database::Global {
         return Ok(run);
     }
-    let local = host.local_store()?;
-    if let Err(error) = &local {
-        tracing::warn!(run = run.name(), worker = lease.worker, %error, "no store on this node: the global one serves");
-    }
-    let local = local.as_ref().ok().map(|store| (store, host.identity.node.as_str()));
+    let local = local.map(|(store, node)| (store, node.as_str()));
     let settled = run.clone().settle(lease, local);
     if !matches!(settled, Ok(Settled::Here(_))) {
         run.store().release(run.keys(), lease)?;
@@ -145,8 +161,18 @@ impl Task {
                 }
                 self.give_up();
             }
-            Ok(departure) => tracing::info!(run, worker, ?departure, "left"),
-            Err(error) => tracing::error!(run, worker, %error, "failed"),
+            left => {
+                match &left {
+                    Ok(departure) => tracing::info!(run, worker, ?departure, "left"),
+                    Err(error) => tracing::error!(run, worker, %error, "failed"),
+                }
+                if self.run.config().database == Database::Local && is_without_a_store(&left) {
+                    self.give_up();
+                    if self.give_way_to(Succession::of(self.host.invoker.clone(), &run, worker)) {
+                        return;
+                    }
+                }
+            }
         }
         if let Err(error) = self.run.tidy() {
             tracing::warn!(run, %error, "the run's log could not be deleted; it expires by itself");
@@ -183,6 +209,16 @@ impl Task {
             synchronizer.stop();
         }
         departure
+    }
+}
+
+/// Whether the store of the worker's node may be gone: then all workers there leave at once, and nobody may
+/// be left to look for successors, who do without it. Where somebody has the place the call for one ends.
+fn is_without_a_store(departure: &Result<Departure, WorkerError>) -> bool {
+    match departure {
+        Ok(departure) => *departure == Departure::Replaced,
+        Err(WorkerError::Log(LogError::Store(error))) => error.is_transient(),
+        Err(error) => matches!(error, WorkerError::Log(LogError::NoSnapshot { .. })),
     }
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::log::LogError;
 use super::run::Run;
 use crate::state::{self, StateError, Versioned};
-use crate::store::{Claim, ClaimRequest, FIRST_NODE, Lease, RUN_TTL, RunKeys, Store, StoreError};
+use crate::store::{Claim, ClaimRequest, Exchange, FIRST_NODE, Lease, RUN_TTL, RunKeys, Store, StoreError};
 
 /// What one node's synchronizer did, predecessors included.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,6 +187,11 @@ fn take(
     }
 }
 
+/// Whether a lease is still its holder's; renews it.
+pub(super) fn holds(store: &dyn Store, keys: &RunKeys, lease: &Lease) -> Result<bool, StoreError> {
+    Ok(store.exchange(keys, &Exchange { lease: Some(lease), ..Exchange::default() })?.lease_held)
+}
+
 /// Closes a node whose stream's lease we hold. What its store has that was not passed on counts no more:
 /// every worker at home there loses its lease (but `keep`, which is ours), and whoever takes over goes on
 /// from what was passed on.
@@ -195,6 +200,10 @@ pub(super) fn close(run: &Run, held: &Lease, keep: Option<u32>) -> Result<(), Lo
     let (store, keys) = (&**run.store(), run.keys());
     loop {
         let Versioned { value: mut nodes, version } = Nodes::read(store, keys)?;
+        // After the table was read: whoever synchronizes now writes it first.
+        if !holds(store, keys, held)? {
+            return Ok(());
+        }
         // Before the table says so: who arrives in between writes it, and we begin again.
         for worker in nodes.residents(number).into_iter().filter(|worker| Some(*worker) != keep) {
             if let Some(lease) = seize(store, keys, worker, held.ttl)? {

@@ -53,22 +53,8 @@ impl Run {
         local: Option<(&Arc<dyn Store>, &str)>,
     ) -> Result<Settled, RunError> {
         loop {
-            let read = Nodes::read(&**self.store(), self.keys())?;
-            let mut nodes = read.value.clone();
-            let mut arrival = nodes.arrive(lease.worker, local.map(|(_, name)| name));
-            let site = match (&arrival, local) {
-                (Arrival::Here(number), Some((store, _))) => {
-                    Some(Site::new(store, &self, *number, lease.ttl))
-                }
-                _ => None,
-            };
-            if let Some(site) = &site {
-                if !read.value.has(site.number) {
-                    site.open(&self)?;
-                } else if !site.is_open()? {
-                    arrival = nodes.lost(lease.worker, site.number);
-                }
-            }
+            let Versioned { value: mut nodes, version } = Nodes::read(&**self.store(), self.keys())?;
+            let (arrival, site) = self.arrive(&mut nodes, lease, local)?;
             if let Arrival::Elsewhere(home) = arrival
                 && let Some(theirs) = nodes::claim(&self, home, lease.ttl)?
             {
@@ -77,18 +63,45 @@ impl Run {
                 self.store().release(self.keys(), &theirs)?;
                 continue;
             }
-            if arrival != Arrival::Global && !nodes.write(&**self.store(), self.keys(), read.version)? {
+            if arrival != Arrival::Global && !nodes.write(&**self.store(), self.keys(), version)? {
                 if let Some(site) = site {
                     site.forget_if_another_has_its_number(&self, nodes.name(site.number))?;
                 }
                 continue;
             }
-            if let Arrival::Elsewhere(home) = arrival {
+            let elsewhere = match arrival {
+                Arrival::Elsewhere(home) => Some(home),
+                // It has a successor, who may have gone to another home already.
+                Arrival::Here(home) if !nodes::holds(&**self.store(), self.keys(), lease)? => Some(home),
+                Arrival::Here(_) | Arrival::Global => None,
+            };
+            if let Some(home) = elsewhere {
                 return Ok(Settled::Elsewhere { node: nodes.name(home).to_owned() });
             }
             self.site = site;
             return Ok(Settled::Here(Box::new(self)));
         }
+    }
+
+    /// Looks where the worker is at home, and brings the run to this node where that is a new one.
+    fn arrive(
+        &self,
+        nodes: &mut Nodes,
+        lease: &Lease,
+        local: Option<(&Arc<dyn Store>, &str)>,
+    ) -> Result<(Arrival, Option<Site>), RunError> {
+        let known = nodes.numbers();
+        let arrival = nodes.arrive(lease.worker, local.map(|(_, name)| name));
+        let (&Arrival::Here(number), Some((store, _))) = (&arrival, local) else {
+            return Ok((arrival, None));
+        };
+        let site = Site::new(store, self, number, lease.ttl);
+        if !known.contains(&number) {
+            site.open(self)?;
+        } else if !site.is_open()? {
+            return Ok((nodes.lost(lease.worker, number), Some(site)));
+        }
+        Ok((arrival, Some(site)))
     }
 
     /// The store and keys of the parameter log that its workers on this node write and read.
@@ -145,13 +158,15 @@ impl Site {
     }
 
     /// A worker whose pushes are all passed on, and who pushes no more, is at home here no longer.
-    pub(super) fn let_go(&self, global: &dyn Store, run: &RunKeys, worker: u32) -> Result<(), LogError> {
+    pub(super) fn let_go(&self, global: &dyn Store, run: &RunKeys, lease: &Lease) -> Result<(), LogError> {
         loop {
             let Versioned { value: mut nodes, version } = Nodes::read(global, run)?;
-            if !nodes.residents(self.number).contains(&worker) {
+            let at_home = nodes.residents(self.number).contains(&lease.worker);
+            // After the table was read: a successor has written it, or will and we begin again.
+            if !at_home || !nodes::holds(global, run, lease)? {
                 return Ok(());
             }
-            nodes.let_go(worker);
+            nodes.let_go(lease.worker);
             if nodes.write(global, run, version)? {
                 return Ok(());
             }

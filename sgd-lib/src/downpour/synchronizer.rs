@@ -8,12 +8,14 @@
 //! | file | what it is about |
 //! |---|---|
 //! | `relay` | one direction |
+//! | `rounds` | the order of what it passes on where workers wait for one another |
 //! | `takeover` | going on where a predecessor stopped |
 //!
 //! Every worker of the node brings a synchronizer along; the one that gets the lease of the node's stream in
 //! the global store works, the others wait for it to expire or to be given back.
 
 mod relay;
+mod rounds;
 mod takeover;
 
 use std::io;
@@ -27,7 +29,7 @@ use super::log::{self, Folded, LogError};
 use super::nodes::{self, NodeRecord, Nodes};
 use super::run::{Run, StopReason};
 use super::site::Site;
-use crate::state::{self, Versioned};
+use crate::state::{self, StateError, Versioned};
 use crate::store::{FROM_ABOVE, Lease, RUN_TTL};
 
 /// How long one read waits for something new; then it asks for new streams, too.
@@ -117,9 +119,21 @@ impl Post {
         }
     }
 
+    /// The table of nodes; where this one is open, nobody closes it any more who held the lease before.
+    fn table(&self) -> Result<Nodes, StateError> {
+        let (store, keys) = (&**self.run.store(), self.run.keys());
+        loop {
+            let Versioned { value: nodes, version } = Nodes::read(store, keys)?;
+            // What they have read is not what stands there now.
+            if !nodes.is_open(self.site.number) || nodes.write(store, keys, version)? {
+                return Ok(nodes);
+            }
+        }
+    }
+
     /// Synchronizes until it is told to end.
     fn serve(&self, lease: &Lease) -> Result<(), RelayError> {
-        let nodes = Nodes::read(&**self.run.store(), self.run.keys()).map_err(LogError::from)?.value;
+        let nodes = self.table().map_err(LogError::from)?;
         if !nodes.is_open(self.site.number) {
             // Whoever worked here may have registered again before it knew.
             self.run.store().forget_reader(self.run.keys(), self.site.number)?;
@@ -243,7 +257,7 @@ impl Post {
         }
         match state::put(store, &key, &record, version, Some(RUN_TTL)) {
             // A predecessor that does not know yet that it was replaced: the next time.
-            Ok(_) | Err(state::StateError::Conflict { .. }) => Ok(()),
+            Ok(_) | Err(StateError::Conflict { .. }) => Ok(()),
             Err(error) => Err(LogError::from(error).into()),
         }
     }

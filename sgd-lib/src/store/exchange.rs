@@ -47,7 +47,7 @@ pub struct Exchanged {
     pub lease_held: bool,
     /// New entries of each stream, in order.
     pub entries: Vec<(u32, Vec<Entry>)>,
-    /// Every stream of the run, where a fetch was asked for.
+    /// Every stream of the run, where a fetch was asked for; as it is after the entries were read.
     pub streams: Vec<u32>,
     /// The control record, where a fetch was asked for.
     pub control: Control,

@@ -62,6 +62,6 @@ impl GlobalEnd {
                 return Ok(());
             }
         }
-        self.site.let_go(&*self.store, &self.run, worker)
+        self.site.let_go(&*self.store, &self.run, &self.lease)
     }
 }

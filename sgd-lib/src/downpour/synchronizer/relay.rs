@@ -5,11 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::rounds::in_order;
 use crate::codec::{self, Codec, Encoder};
 use crate::downpour::log::{LogError, entries_per_read};
 use crate::store::{
-    Cursors, Entry, EntryId, EntryKind, Exchange, Lease, Passed, Position, Progress, PushOutcome, RunKeys,
-    Store, StoreError,
+    Cursors, Entry, EntryId, EntryKind, Exchange, Exchanged, Lease, Passed, Position, Progress, PushOutcome,
+    RunKeys, Store, StoreError,
 };
 
 /// One of the two stores.
@@ -128,7 +129,7 @@ impl Relay {
         }
     }
 
-    /// From now on what belongs to different rounds is passed on apart.
+    /// From now on what belongs to different rounds is passed on apart, and one round after the other.
     pub(super) fn keep_rounds_apart(&mut self) {
         self.in_rounds = true;
     }
@@ -188,8 +189,35 @@ impl Relay {
     /// there was anything. Renews the lease where it is time.
     pub(super) fn read(&mut self, wait: Duration, limit: Option<&Cursors>) -> Result<bool, RelayError> {
         self.renew()?;
-        let from = &self.route.from;
         let entries_per_stream = entries_per_read(&self.route.rows, self.read.cursors.len());
+        let mut fetched = self.fetch(wait, entries_per_stream)?;
+        let any = self.follow(&fetched.streams);
+        if self.in_rounds {
+            // What stands in a stream that was not known belongs before what the others have after it.
+            let mut new = any;
+            while new {
+                fetched = self.fetch(Duration::ZERO, entries_per_stream)?;
+                new = self.follow(&fetched.streams);
+            }
+        }
+        let entries = if self.in_rounds {
+            in_order(fetched.entries, entries_per_stream, &self.read.workers)
+        } else {
+            let each = fetched.entries.into_iter();
+            each.flat_map(|(stream, entries)| entries.into_iter().map(move |entry| (stream, entry))).collect()
+        };
+        let mut taken = false;
+        for (stream, entry) in &entries {
+            if limit.is_none_or(|limit| limit.get(stream).is_some_and(|last| entry.id <= *last)) {
+                self.take(*stream, entry)?;
+                taken = true;
+            }
+        }
+        Ok(any || taken)
+    }
+
+    fn fetch(&mut self, wait: Duration, entries_per_stream: usize) -> Result<Exchanged, StoreError> {
+        let from = &self.route.from;
         // Nothing need be kept for it of the stream that it does not read.
         let mut passed = self.passed.cursors.clone();
         passed.insert(self.route.twin, EntryId { token: u64::MAX, seq: u64::MAX });
@@ -203,21 +231,16 @@ impl Relay {
         let fetched = from.store.exchange(&from.keys, &exchange)?;
         self.registered = true;
         self.snapshot_version = fetched.snapshot_version;
-        let mut any = false;
-        for (stream, entries) in &fetched.entries {
-            let within = |entry: &&Entry| {
-                limit.is_none_or(|limit| limit.get(stream).is_some_and(|last| entry.id <= *last))
-            };
-            for entry in entries.iter().take_while(within) {
-                self.take(*stream, entry)?;
-                any = true;
-            }
+        Ok(fetched)
+    }
+
+    /// From now on these streams are read, too. Whether any of them was not known.
+    fn follow(&mut self, streams: &[u32]) -> bool {
+        let known = self.read.cursors.len();
+        for stream in streams.iter().filter(|stream| **stream != self.route.twin) {
+            self.read.cursors.entry(*stream).or_default();
         }
-        for stream in fetched.streams.into_iter().filter(|stream| *stream != self.route.twin) {
-            any |= !self.read.cursors.contains_key(&stream);
-            self.read.cursors.entry(stream).or_default();
-        }
-        Ok(any)
+        self.read.cursors.len() > known
     }
 
     fn take(&mut self, stream: u32, entry: &Entry) -> Result<(), RelayError> {

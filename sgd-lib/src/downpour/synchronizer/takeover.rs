@@ -35,11 +35,12 @@ pub(super) fn relays(run: &Run, site: &Site, above: &Lease, below: &Lease) -> Re
     let down = Route { from: global, to: local, lease: below.clone(), twin: site.number, ..up.clone() };
     let mut up = Relay::new(up, passed(&there, site.number));
     let mut down = Relay::new(down, passed(&here, FROM_ABOVE));
-    if up.passed().entries > 0 {
-        recover(&mut up, &mut down, &here, &there)?;
-    }
     if config.algorithm == Algorithm::Average {
+        // The difference would be of several rounds: what is left is read again, and only rounding is lost.
         up.keep_rounds_apart();
+        down.keep_rounds_apart();
+    } else if up.passed().entries > 0 {
+        recover(&mut up, &mut down, &here, &there)?;
     }
     down.go_verbatim()?;
     Ok(Relays { up, down })

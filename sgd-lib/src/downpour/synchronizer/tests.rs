@@ -362,3 +362,23 @@ fn what_synchronizers_wrote_is_trimmed_too() {
         thread::sleep(Duration::from_millis(5));
     }
 }
+
+#[test]
+fn whoever_lost_its_lease_changes_no_home() {
+    let stores = Stores::new(false);
+    let run = stores.run(Codec::F32, Algorithm::Downpour);
+    let (store, keys) = (&**run.store(), run.keys());
+    let Claim::Granted { lease: old, .. } = run.claim("0", Some(0), LIMIT).unwrap() else { panic!("taken") };
+    let home = Some((&stores.nodes[0].0, stores.nodes[0].1));
+    let Settled::Here(here) = run.clone().settle(&old, home).unwrap() else { panic!("elsewhere") };
+    let site = here.site.unwrap();
+    nodes::seize(store, keys, 0, LIMIT).unwrap().unwrap();
+    assert!(matches!(run.clone().settle(&old, home).unwrap(), Settled::Elsewhere { .. }));
+    site.let_go(store, keys, &old).unwrap();
+    let stale = nodes::claim(&run, site.number, LIMIT).unwrap().unwrap();
+    nodes::seize(store, keys, site.number, LIMIT).unwrap().unwrap();
+    nodes::close(&run, &stale, None).unwrap();
+    let nodes = Nodes::read(store, keys).unwrap().value;
+    assert!(nodes.is_open(site.number));
+    assert_eq!(nodes.residents(site.number), [0]);
+}

@@ -82,10 +82,20 @@ impl Worker<'_> {
             self.leave_to_the_successor(false);
         }
         self.store.release(&self.run, &self.lease)?;
+        let ending = self.or_stopped(ending)?;
         if ending == Departure::Finished(StopReason::Requested) {
             self.wait_for_the_model()?;
         }
         Ok(ending)
+    }
+
+    /// Where the run was stopped since the last fetch nobody takes the shard over, either.
+    fn or_stopped(&self, ending: Departure) -> Result<Departure, StoreError> {
+        if ending != Departure::HandedOver {
+            return Ok(ending);
+        }
+        let stop = self.store.control(&self.run)?.stop;
+        Ok(stop.map_or(ending, |why| Departure::Finished(why.parse().unwrap_or(StopReason::Requested))))
     }
 
     /// Everything was pushed at the epoch's end, and the successor takes the lease from this worker.
@@ -133,7 +143,7 @@ impl Worker<'_> {
     fn wait_for_the_model(&mut self) -> Result<(), WorkerError> {
         while self.store.read_blob(&self.run.model())?.is_none() {
             if self.try_finish()? {
-                return self.make_model(self.folded()?);
+                return self.finish_stopped_run();
             }
             thread::sleep(MODEL_LOOK);
         }

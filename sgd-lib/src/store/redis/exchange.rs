@@ -76,7 +76,6 @@ fn renewal<'a>(run: &RunKeys, lease: &Lease) -> scripts::Call<'a> {
 
 fn fetch(pipeline: &mut Pipeline, run: &RunKeys, cursors: &Cursors, wanted: &Exchange<'_>) {
     pipeline.cmd("HMGET").arg(run.control()).arg("stop").arg("workers");
-    pipeline.cmd("SMEMBERS").arg(run.streams());
     pipeline.cmd("HGET").arg(run.snapshot()).arg("version");
     if !cursors.is_empty() {
         let mut read = redis::cmd("XREAD");
@@ -93,6 +92,8 @@ fn fetch(pipeline: &mut Pipeline, run: &RunKeys, cursors: &Cursors, wanted: &Exc
         }
         pipeline.add_command(read);
     }
+    // Last, so that no entry comes from somebody who has read a stream that is not among them.
+    pipeline.cmd("SMEMBERS").arg(run.streams());
 }
 
 fn read(
@@ -129,15 +130,15 @@ fn read(
     }
     if let Some(cursors) = wanted.cursors {
         exchanged.control = parse::control(&run.control(), next("HMGET")?)?;
-        for worker in parse::array(&run.streams(), next("SMEMBERS")?)? {
-            exchanged.streams.push(parse::number(&run.streams(), &worker)?);
-        }
         exchanged.snapshot_version = match next("HGET")? {
             Value::Nil => 0,
             version => parse::number(&run.snapshot(), &version)?,
         };
         if !cursors.is_empty() {
             exchanged.entries = entries(run, next("XREAD")?)?;
+        }
+        for worker in parse::array(&run.streams(), next("SMEMBERS")?)? {
+            exchanged.streams.push(parse::number(&run.streams(), &worker)?);
         }
     }
     Ok(exchanged)
