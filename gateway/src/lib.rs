@@ -52,6 +52,7 @@ use tokio::sync::watch;
 
 pub use crate::config::{Config, Node, QueueConfig};
 pub use crate::error::{GatewayError, StorageError};
+pub use crate::specification::parse_duration;
 
 use crate::auth::Credentials;
 use crate::builder::Builder;

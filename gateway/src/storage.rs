@@ -20,10 +20,11 @@ pub(crate) fn create_folder(path: &Path) -> Result<(), StorageError> {
 
 /// Replaces `path` by `bytes`, readable for this user only; durable when it returns.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+    let Some(folder) = path.parent() else {
         return Err(StorageError::io("write", path)(ErrorKind::InvalidInput.into()));
     };
-    let unfinished = folder.join(format!("{UNFINISHED}{}", name.to_string_lossy()));
+    // Not of the file's own name, which may be as long as a name can be.
+    let unfinished = folder.join(format!("{UNFINISHED}{:032x}", rand::random::<u128>()));
     let written = write_new(&unfinished, bytes)
         .and_then(|()| fs::rename(&unfinished, path))
         .and_then(|()| File::open(folder)?.sync_all());
@@ -34,7 +35,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -93,6 +94,14 @@ mod tests {
         write_json(&path, &vec![3]).unwrap();
         assert_eq!(read_json::<Vec<i32>>(&path).unwrap(), [3]);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_name_may_be_as_long_as_the_system_allows() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a".repeat(255));
+        write(&path, b"x").unwrap();
+        assert_eq!(list(folder.path()).unwrap(), [path]);
     }
 
     #[test]

@@ -283,6 +283,7 @@ async fn reach(store: Arc<RedisStore>) -> Result<()> {
          (in a cluster, after kubectl port-forward -n openfaas-fn service/redis 6379, redis://127.0.0.1:6379)",
     )
 }
+
 /// Settings that say how this command reaches the platform.
 const REACHING: [&str; 4] = ["gateway_hostname", "function_url", "store_url", "local_store_url"];
 

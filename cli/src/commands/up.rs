@@ -128,9 +128,34 @@ fn announce(global: &Global, ready: &Ready<'_>) -> Result<()> {
     output::line(&format!(
         "gateway    {}\nredis      {}\n{}{}functions  {}\nCtrl-C or downpour down ends it",
         ready.running.gateway,
-        ready.running.store_url,
+        without_password(&ready.running.store_url),
         ready.payload_secret.map(builder).unwrap_or_default(),
         kubeconfig.unwrap_or_default(),
         ready.functions.join(" ")
     ))
+}
+
+/// The address of a Redis as a person may see it on a screen.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let host = rest[..end].rfind('@').map_or(0, |at| at + 1);
+    format!("{scheme}://{}", &rest[host..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_shown() {
+        for (url, shown) in [
+            ("redis://127.0.0.1:6379", "redis://127.0.0.1:6379"),
+            ("redis://:SEC@RET@host:6379/1", "redis://host:6379/1"),
+            ("rediss://user:SECRET@host", "rediss://host"),
+            ("redis://host/@", "redis://host/@"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Whether the parts agree on the time.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use openfaas::client::Reply;
 
@@ -24,7 +24,7 @@ impl Reading {
     /// A clock that said `said_ms` since 1970 some time between `asked` and now.
     pub(super) fn new(whose: &'static str, said_ms: f64, asked: Instant) -> Self {
         let half = asked.elapsed().as_secs_f64() * 500.0;
-        Self { whose, ahead_ms: said_ms - (now_ms() - half), within_ms: half }
+        Self { whose, ahead_ms: said_ms - (since_1970_ms(SystemTime::now()) - half), within_ms: half }
     }
 
     /// The clocks of the gateway and of the function that it asked. Where the function took long, it is
@@ -34,9 +34,9 @@ impl Reading {
         let start = header("x-start-time").and_then(|text| text.parse::<f64>().ok());
         let gateway = start.map(|nanoseconds| Self::new("gateway", nanoseconds / 1e6, asked));
         // In whole seconds, cut off.
-        let date = header("date").and_then(http_date);
+        let date = header("date").and_then(|text| httpdate::parse_http_date(text).ok());
         let function = date.map(|date| {
-            let mut reading = Self::new("function", date.as_secs_f64() * 1000.0 + 500.0, asked);
+            let mut reading = Self::new("function", since_1970_ms(date) + 500.0, asked);
             reading.within_ms += 500.0;
             reading
         });
@@ -58,33 +58,14 @@ impl Reading {
     }
 }
 
-fn now_ms() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64() * 1000.0)
-}
-
-/// A date as HTTP writes it, `Tue, 24 Nov 2026 17:04:35 GMT`: time since 1970.
-fn http_date(text: &str) -> Option<Duration> {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let [_, day, month, year, time, "GMT"] = text.split(' ').collect::<Vec<_>>()[..] else { return None };
-    let month = MONTHS.iter().position(|name| *name == month)? + 1;
-    let rfc3339 = format!("{year}-{month:02}-{day:0>2}T{time}Z");
-    humantime::parse_rfc3339(&rfc3339).ok()?.duration_since(UNIX_EPOCH).ok()
+fn since_1970_ms(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64() * 1000.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::Level;
     use super::*;
-
-    #[test]
-    fn dates_are_read() {
-        let date = http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
-        assert_eq!(date.as_secs(), 784_111_777);
-        for text in ["", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun, 06 Foo 1994 08:49:37 GMT"] {
-            assert_eq!(http_date(text), None);
-        }
-    }
 
     #[test]
     fn a_clock_that_is_off_is_a_warning() {

@@ -24,13 +24,10 @@ mod timeouts;
 use openfaas::client::Client;
 use sgd_lib::store::RedisStore;
 
+use crate::training::{SETUP, TRAIN};
+
 pub(crate) use finding::{Finding, Level};
 use pods::Pods;
-
-/// Initialises a run.
-const SETUP: &str = "emnist-setup";
-/// Becomes a worker.
-const TRAIN: &str = "emnist-train";
 
 /// The parts of a platform, as far as they are known.
 pub(crate) struct Subject {

@@ -5,9 +5,9 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use gateway::parse_duration;
 use serde::Deserialize;
 
-use super::timeouts::duration;
 use super::{Finding, SETUP, TRAIN};
 
 const PART: &str = "pods";
@@ -185,9 +185,9 @@ fn placement(pods: &Pods) -> Vec<Finding> {
 /// A gateway that cuts calls which the function itself would finish.
 fn gateway_limit(pods: &Pods) -> Option<Finding> {
     let gateway = pods.labelled("app", "gateway").find(|pod| pod.is_ready())?;
-    let upstream = duration(gateway.variable("upstream_timeout")?)?;
+    let upstream = parse_duration(gateway.variable("upstream_timeout")?)?;
     let setup = pods.labelled(FUNCTION, SETUP).next()?;
-    let exec = duration(setup.variable("exec_timeout").unwrap_or("30s"))?;
+    let exec = parse_duration(setup.variable("exec_timeout").unwrap_or("30s"))?;
     let text = format!("the gateway's upstream_timeout is {upstream:?}, {SETUP}'s exec_timeout {exec:?}");
     Some(if exec > upstream {
         Finding::problem(

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gateway::parse_duration;
 use openfaas::types::FunctionStatus;
 
 use super::gateway::Answer;
@@ -41,7 +42,7 @@ const VARIABLES: [&str; 4] = ["exec_timeout", "write_timeout", "read_timeout", "
 /// Values that are no durations: the function does not start with them.
 fn wrong(function: &FunctionStatus) -> Vec<Finding> {
     let values = VARIABLES.iter().filter_map(|name| Some((name, function.env_vars.get(*name)?)));
-    let bad = values.filter(|(_, text)| !text.is_empty() && duration(text).is_none());
+    let bad = values.filter(|(_, text)| !text.is_empty() && parse_duration(text).is_none());
     bad.map(|(name, text)| {
         let found = format!("{}: {name} is {text:?}", function.name);
         Finding::problem(PART, found, "give it a duration such as 30s or 1m30s")
@@ -58,11 +59,11 @@ fn setup_limits(setup: &FunctionStatus) -> Vec<Finding> {
         findings.push(Finding::problem(PART, text, advice));
     }
     if write < exec {
-        let text = format!("{SETUP}: write_timeout {write:?} is below exec_timeout {exec:?}");
+        let text = format!("{SETUP}: write_timeout {write:?} is below exec_timeout {}", shown(exec));
         findings.push(Finding::problem(PART, text, "raise it: a call that takes longer gets no answer"));
     }
     if exec >= GATEWAY_ALLOWS {
-        let text = format!("{SETUP}: exec_timeout {exec:?}");
+        let text = format!("{SETUP}: exec_timeout {}", shown(exec));
         let advice = "the gateway must allow more: its upstream_timeout, below its read_timeout and write_timeout, is 1m by default";
         findings.push(Finding::warning(PART, text, advice));
     }
@@ -93,20 +94,18 @@ fn exec_timeout(function: &FunctionStatus) -> Duration {
     if exec.is_zero() { Duration::MAX } else { exec }
 }
 
+fn shown(exec: Duration) -> String {
+    if exec == Duration::MAX { "without limit".to_owned() } else { format!("{exec:?}") }
+}
+
 /// A time-out as the watchdog takes it.
 fn limit(function: &FunctionStatus, variable: &str) -> Duration {
-    let given = |variable| function.env_vars.get(variable).and_then(|text: &String| duration(text));
+    let given = |variable| function.env_vars.get(variable).and_then(|text: &String| parse_duration(text));
     match variable {
         "healthcheck_interval" => given(variable).or_else(|| given("write_timeout")),
         _ => given(variable),
     }
     .unwrap_or(DEFAULT)
-}
-
-/// Seconds, or Go's syntax.
-pub(super) fn duration(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    text.parse().map(Duration::from_secs).ok().or_else(|| humantime::parse_duration(text).ok())
 }
 
 #[cfg(test)]
@@ -130,6 +129,11 @@ mod tests {
         assert!(cut[0].found.contains("write_timeout 30s is below exec_timeout 50s"), "{cut:?}");
         let long = found(&[("exec_timeout", "5m"), ("write_timeout", "5m")]);
         assert!(long[0].level == Level::Warning && long[0].found.contains("300s"), "{long:?}");
+        let endless = found(&[("exec_timeout", "0")]);
+        assert!(
+            endless.iter().all(|finding| finding.found.ends_with("exec_timeout without limit")),
+            "{endless:?}"
+        );
     }
 
     #[test]

@@ -30,7 +30,7 @@ use axum::body::Body;
 use axum::http::HeaderMap;
 use openfaas::build::BuildConfig;
 use openfaas::names::NameError;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
 use self::archive::{ArchiveError, Contents};
 use self::cargo::{Cargo, CargoError};
@@ -44,6 +44,9 @@ use crate::supervisor::context::Context;
 
 /// Where a package may be in a context: beside the template's own files, or at its root.
 const PACKAGES: [&str; 2] = ["function", ""];
+
+/// Requests that are received at a time; further ones wait.
+const UPLOADS: usize = 4;
 
 /// Why there is no image.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +77,8 @@ pub(crate) enum BuildError {
 pub(crate) struct Builder {
     context: Arc<Context>,
     secret: Secret,
+    /// Who sends is known only when all of it has come: what others send must not fill the disk.
+    uploads: Semaphore,
     /// For uploads, [`sources`] and cargo's target folder.
     folder: PathBuf,
     /// Held by whoever uses the sources. A blocking task takes it along, as that goes on when its build is dropped.
@@ -86,12 +91,14 @@ impl Builder {
         let secret = Secret::read(secret)?;
         let folder = state_dir.join("builds");
         storage::create_folder(&folder.join("sources"))?;
-        Ok(Self { context, secret, folder, turn: Arc::default() })
+        Ok(Self { context, secret, uploads: Semaphore::new(UPLOADS), folder, turn: Arc::default() })
     }
 
     /// Receives what is to be built, and checks who sent it.
     pub(crate) async fn receive(&self, headers: &HeaderMap, body: Body) -> Result<File, Refusal> {
-        upload::receive(&self.folder, body, self.secret.check(headers)?).await
+        let check = self.secret.check(headers)?;
+        let _permit = self.uploads.acquire().await.map_err(|_| Refusal::Task)?;
+        upload::receive(&self.folder, body, check).await
     }
 
     /// Builds what was received, until nobody waits for it any more or the gateway drains.

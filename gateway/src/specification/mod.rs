@@ -70,9 +70,17 @@ impl Specification {
     }
 }
 
-/// A time such as `15m`, as Go writes it; a number alone is in seconds.
-pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
-    text.parse().map(Duration::from_secs).or_else(|_| humantime::parse_duration(text)).ok()
+/// Go has no longer ones: 2^63 - 1 ns, about 292 years.
+const LONGEST: Duration = Duration::from_nanos(i64::MAX.unsigned_abs());
+
+/// A time such as `15m`, as Go writes it; a number alone is in seconds. `None` for what a function's watchdog refuses,
+/// such as spaces, days or ages.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    if !text.chars().all(|c| c.is_ascii_digit() || ".nuµmsh".contains(c)) {
+        return None;
+    }
+    let duration = text.parse().map(Duration::from_secs).or_else(|_| humantime::parse_duration(text)).ok()?;
+    (duration <= LONGEST).then_some(duration)
 }
 
 #[cfg(test)]
@@ -83,9 +91,13 @@ mod tests {
     fn durations_are_gos_or_seconds() {
         let seconds = |text: &str| parse_duration(text).map(|duration| duration.as_secs_f64());
         assert_eq!(
-            ["5", "1m30s", "250ms", "2h"].map(seconds),
-            [Some(5.0), Some(90.0), Some(0.25), Some(7200.0)]
+            ["5", "1m30s", "250ms", "2h", "1.5h", "9223372036"].map(seconds),
+            [5.0, 90.0, 0.25, 7200.0, 5400.0, 9_223_372_036.0].map(Some)
         );
-        assert_eq!(["", "soon", "-1s", "1x"].map(seconds), [None; 4]);
+        for text in
+            ["", "soon", "-1s", "1x", "+1", "1 s", " 1", "1min", "1d", "1M", "9223372037", "300000000000"]
+        {
+            assert_eq!(seconds(text), None, "{text:?}");
+        }
     }
 }

@@ -116,16 +116,19 @@ impl Function {
             state.crashes = 0;
             state.next_start = Instant::now();
         }
-        let (from, to) = (state.version.record.replicas, next.record.replicas);
-        if from != to {
-            let direction = if to > from { "up" } else { "down" };
-            let message = format!("Scaled {direction} replica set {} from {from} to {to}", next.set());
-            self.journal.note(None, false, "ScalingReplicaSet", message);
-        }
+        self.note_scaling(&next.set(), state.version.record.replicas, next.record.replicas);
         state.version = next;
         self.activity.touch();
         drop(state);
         self.journal.changed();
+    }
+
+    fn note_scaling(&self, set: &str, from: u64, to: u64) {
+        if from != to {
+            let direction = if to > from { "up" } else { "down" };
+            let message = format!("Scaled {direction} replica set {set} from {from} to {to}");
+            self.journal.note(None, false, "ScalingReplicaSet", message);
+        }
     }
 
     /// Whether it asks to be scaled to zero where nothing is to do, and has had nothing to do for long enough.
@@ -144,7 +147,8 @@ impl Function {
         if !state.is_idle(&self.activity) {
             return false;
         }
-        state.version.record.replicas = 0;
+        let from = std::mem::take(&mut state.version.record.replicas);
+        self.note_scaling(&state.version.set(), from, 0);
         // Here and now: a call that comes next wakes the function, and is not handed to one that is to end.
         state.replicas.iter().for_each(|replica| replica.stop());
         drop(state);

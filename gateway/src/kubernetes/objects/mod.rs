@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use openfaas::types::{DEFAULT_NAMESPACE, FunctionDeployment};
 use serde_json::{Value, json};
@@ -61,9 +61,18 @@ pub(crate) fn all(site: &Site) -> Vec<(Kind, Value)> {
     all
 }
 
-/// RFC 3339, whole seconds.
+/// The end of the last year that has four digits, in seconds since 1970.
+const LATEST: u64 = 253_402_300_799;
+
+/// RFC 3339, whole seconds; at most the end of the year 9999, which is all that it can write.
 fn time(at: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(at).to_string()
+    let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().min(LATEST);
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
+}
+
+/// The time so long after another, as far as there is one.
+fn after(at: SystemTime, wait: Duration) -> SystemTime {
+    at.checked_add(wait).unwrap_or(UNIX_EPOCH + Duration::from_secs(LATEST))
 }
 
 /// An identifier that is the same whenever it is made of the same parts.
@@ -121,6 +130,16 @@ fn metadata(name: &str, uid: &str, created: &str, labels: &BTreeMap<String, Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_time_can_be_written() {
+        let later = |seconds| time(after(UNIX_EPOCH, Duration::from_secs(seconds)));
+        assert_eq!(later(1), "1970-01-01T00:00:01Z");
+        for seconds in [LATEST, LATEST + 1, 300_000_000_000, u64::MAX] {
+            assert_eq!(later(seconds), "9999-12-31T23:59:59Z", "{seconds}");
+        }
+        assert_eq!(time(UNIX_EPOCH - Duration::from_secs(1)), "1970-01-01T00:00:00Z");
+    }
 
     #[test]
     fn identifiers_are_steady_and_differ() {

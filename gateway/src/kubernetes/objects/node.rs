@@ -1,4 +1,4 @@
-//! What replicas run on and in: this machine, and the one namespace.
+//! What replicas run on and in: this machine, or virtual nodes on it, and the one namespace.
 
 use std::fs;
 

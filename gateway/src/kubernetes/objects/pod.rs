@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use openfaas::types::{FunctionDeployment, Resources};
 use serde_json::{Map, Value, json};
 
-use super::{SET_LABEL, Site, labels, metadata, owner, time, uid};
+use super::{SET_LABEL, Site, after, labels, metadata, owner, time, uid};
 use crate::kubernetes::kind::Kind;
 use crate::supervisor::replica::{Phase, Replica};
 
@@ -32,7 +32,7 @@ pub(super) fn pod(site: &Site, replica: &Replica) -> Value {
     head["ownerReferences"] = owner(Kind::ReplicaSet, &replica.set, &set_uid);
     let grace = grace(site, deployment);
     if phase == Phase::Stopping {
-        head["deletionTimestamp"] = json!(time(since + grace));
+        head["deletionTimestamp"] = json!(time(after(since, grace)));
         head["deletionGracePeriodSeconds"] = json!(grace.as_secs());
     }
     let mut spec = specification(deployment, replica.port(), grace);
