@@ -58,7 +58,7 @@ pub async fn begin(
         let local = local_store(&host, &run)?;
         let claim = run.claim_from(&place.name, place.worker, place.from, LEASE)?;
         if let Claim::Granted { lease, resumed, .. } = &claim {
-            let run = settle(&host, run, lease, local.as_ref())?;
+            let run = settle(run, lease, local.as_ref())?;
             start(&host, &call, run, data, lease.clone(), *resumed)?;
         }
         Ok(claim)
@@ -81,7 +81,7 @@ fn local_store(host: &Host, run: &Run) -> Result<Option<LocalStore>, Refusal> {
 }
 
 /// Finds the store that the worker pushes to; gives the place back where that is on another node.
-fn settle(host: &Host, run: Run, lease: &Lease, local: Option<&LocalStore>) -> Result<Run, Refusal> {
+fn settle(run: Run, lease: &Lease, local: Option<&LocalStore>) -> Result<Run, Refusal> {
     if run.config().database == Database::Global {
         return Ok(run);
     }
