@@ -62,7 +62,7 @@ pub(crate) fn all(setting: &Setting, summaries: &[Summary<'_>]) -> Result<Vec<Pl
     for summary in summaries {
         groups.entry(others(summary).to_string()).or_default().push(summary);
     }
-    let groups: Vec<_> = groups.into_values().map(|summaries| (named(&summaries[0]), summaries)).collect();
+    let groups: Vec<_> = groups.into_values().map(|summaries| (named(summaries[0]), summaries)).collect();
     let mut plots = Vec::new();
     let mut taken: BTreeMap<String, u32> = BTreeMap::new();
     for (varied, summaries) in &groups {
