@@ -1,7 +1,7 @@
 //! `downpour doctor` on platforms that are well, and on some that are broken.
 
 use local_redis::{LocalRedis, Options};
-use scenarios::{Place, Platform, stack_with};
+use scenarios::{Place, Platform, eventually, stack_with};
 use serde_json::Value;
 
 /// What doctor finds with these arguments, and whether it calls that a problem.
@@ -22,7 +22,10 @@ fn says(findings: &[Value], level: &str, text: &str) -> bool {
 #[test]
 fn a_platform_that_is_well_has_no_problem() {
     let platform = Platform::new();
-    let (findings, problem) = examined(&platform.place, &[]);
+    let (findings, problem) = eventually("all replicas are ready", || {
+        let examined = examined(&platform.place, &[]);
+        says(&examined.0, "ok", "emnist-train: 2 of 2").then_some(examined)
+    });
     assert!(!problem, "{findings:#?}");
     for text in ["answers: downpour", "emnist-train: 2 of 2", "finds", "append-only", "the redis's"] {
         assert!(says(&findings, "ok", text), "{text}: {findings:#?}");
