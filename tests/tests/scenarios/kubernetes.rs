@@ -102,5 +102,14 @@ fn an_unchanged_kubectl_scales_shows_and_deletes() {
     }
 }
 
-const POD: &str =
-    "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: i}]}}";
+// Block style: what begins with a brace is JSON to kubectl, whatever the file's name.
+const POD: &str = "\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: p
+spec:
+  containers:
+  - name: c
+    image: i
+";
