@@ -2,7 +2,7 @@
 
 use sgd_lib::codec;
 use sgd_lib::dataset::Manifest;
-use sgd_lib::downpour::{DataRef, RunConfig, learning_rate};
+use sgd_lib::downpour::{DataRef, RunConfig};
 use sgd_lib::network::{Architecture, ArchitectureError};
 
 use crate::settings::{Codec, DatasetSource, Settings, SettingsError, TrainType};
@@ -26,7 +26,7 @@ pub fn run_config(settings: &Settings, data: &Manifest) -> Result<RunConfig, Tra
     settings.check()?;
     let single = settings.train_type == TrainType::SingleFunction;
     let workers = if single { 1 } else { narrow(settings.workers) };
-    Ok(RunConfig {
+    let mut config = RunConfig {
         data: DataRef {
             name: data.name.clone(),
             folder: match settings.dataset_source {
@@ -45,9 +45,7 @@ pub fn run_config(settings: &Settings, data: &Manifest) -> Result<RunConfig, Tra
         batch_size: narrow(settings.batch_size),
         n_fetch: narrow(settings.n_fetch),
         n_push: narrow(settings.n_push),
-        learning_rate: settings
-            .learning_rate
-            .unwrap_or_else(|| learning_rate(settings.optimizer, settings.combine, workers)),
+        learning_rate: f32::NAN,
         schedule: settings.schedule,
         epochs: narrow(settings.epochs),
         target_accuracy: settings.target_accuracy,
@@ -63,7 +61,9 @@ pub fn run_config(settings: &Settings, data: &Manifest) -> Result<RunConfig, Tra
         },
         seed: settings.seed,
         train_type: settings.train_type.number(),
-    })
+    };
+    config.learning_rate = settings.learning_rate.unwrap_or_else(|| config.suitable_learning_rate());
+    Ok(config)
 }
 
 /// The settings' ranges are far below the limit.

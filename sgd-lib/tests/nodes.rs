@@ -10,38 +10,17 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sgd_lib::codec::Codec;
-use sgd_lib::dataset::{Dataset, Split};
+use sgd_lib::dataset::Dataset;
 use sgd_lib::downpour::{
-    Algorithm, Database, Departure, Identity, Run, RunConfig, Settled, StopReason, Surroundings,
-    Synchronizer, Worker,
+    Algorithm, Database, Departure, Identity, Run, RunConfig, Settled, StopReason, Synchronizer, Worker,
 };
 use sgd_lib::store::{Claim, Lease, Store};
-use support::TestStore;
+use support::{Here, TestStore, part};
 
 const LEASE: Duration = Duration::from_secs(20);
-
-/// A place that asks for nothing, until it has been asked `patience` times whether to leave.
-struct Here {
-    patience: AtomicU64,
-}
-
-impl Surroundings for Here {
-    fn must_leave(&self) -> bool {
-        self.patience.fetch_sub(1, Ordering::Relaxed) == 0
-    }
-
-    fn recruit(&self, worker: u32) {
-        panic!("nobody died, but a successor for worker {worker} is asked for");
-    }
-}
-
-fn part(data: &Dataset) -> Split<'_> {
-    data.train().first(8000)
-}
 
 /// Where a worker lives: its node's store and name, or nothing.
 type Home<'a> = Option<(&'a Arc<dyn Store>, &'a str)>;
@@ -60,7 +39,7 @@ fn work(run: &Run, data: &Dataset, worker: u32, home: Home<'_>, patience: u64) -
     let (run, lease, resumed) = settle(run, worker, home);
     let synchronizer = Synchronizer::start(&run).unwrap();
     let identity = Identity { node: "node".into(), pod: worker.to_string() };
-    let here = Here { patience: AtomicU64::new(patience) };
+    let here = Here::until(patience);
     let worker = Worker::new(&run, lease, resumed, &identity, part(data), data.test(), &here).unwrap();
     let departure = worker.train().unwrap();
     if let Some(synchronizer) = synchronizer {

@@ -10,44 +10,18 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sgd_lib::codec::Codec;
-use sgd_lib::dataset::{Dataset, EpochOrder, Split};
+use sgd_lib::dataset::{Dataset, EpochOrder};
 use sgd_lib::downpour::{
-    Combine, Departure, Folded, Identity, Run, RunConfig, StopReason, Surroundings, Worker, WorkerRecord,
+    Combine, Departure, Folded, Identity, Run, RunConfig, StopReason, Worker, WorkerRecord,
 };
 use sgd_lib::network::{Backprop, Centring, DropoutKey, Minibatch, Predictor};
 use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
 use sgd_lib::state;
 use sgd_lib::store::{Claim, EntryKind, Exchange, MemoryStore, Store};
-
-/// A place that asks for nothing, until it has been asked `patience` times whether to leave.
-struct Here {
-    patience: AtomicU64,
-}
-
-impl Here {
-    fn for_ever() -> Self {
-        Self { patience: AtomicU64::new(u64::MAX) }
-    }
-}
-
-impl Surroundings for Here {
-    fn must_leave(&self) -> bool {
-        self.patience.fetch_sub(1, Ordering::Relaxed) == 0
-    }
-
-    fn recruit(&self, worker: u32) {
-        panic!("nobody died, but a successor for worker {worker} is asked for");
-    }
-}
-
-/// A part of the training data: epochs on it take milliseconds.
-fn part(data: &Dataset) -> Split<'_> {
-    data.train().first(8000)
-}
+use support::{Here, part};
 
 fn work(run: &Run, data: &Dataset, place: &str, here: &Here) -> Departure {
     let claim = run.claim(place, None, Duration::from_secs(20)).unwrap();
@@ -174,7 +148,7 @@ fn a_worker_that_has_to_leave_loses_nothing() {
         let run = Run::create(test.store.clone(), "run", config).unwrap();
         run.store().fix_workers(run.keys(), 1).unwrap();
         for (life, patience) in [17, 100, 3].into_iter().enumerate() {
-            let here = Here { patience: AtomicU64::new(patience) };
+            let here = Here::until(patience);
             assert_eq!(work(&run, &data, &life.to_string(), &here), Departure::HandedOver, "{}", test.name);
         }
         let last = work(&run, &data, "last", &Here::for_ever());
@@ -269,7 +243,7 @@ fn a_handover_holds_nothing_back() {
         let config = RunConfig { n_push: 1, codec: Codec::Int8, ..support::config_for(&data, 1) };
         let run = Run::create(test.store.clone(), "run", config).unwrap();
         run.store().fix_workers(run.keys(), 1).unwrap();
-        let here = Here { patience: AtomicU64::new(5) };
+        let here = Here::until(5);
         assert_eq!(work(&run, &data, "first", &here), Departure::HandedOver, "{}", test.name);
         let cursors = [(0, Default::default())].into();
         let fetch = Exchange { cursors: Some(&cursors), entries_per_stream: 99, ..Exchange::default() };
@@ -380,7 +354,7 @@ fn workers_that_do_not_live_long_bound_the_log_too() {
     let run = Run::create(test.store.clone(), "run", config).unwrap();
     run.store().fix_workers(run.keys(), 1).unwrap();
     for life in 0..6 {
-        let here = Here { patience: AtomicU64::new(15) };
+        let here = Here::until(15);
         assert_eq!(work(&run, &data, &life.to_string(), &here), Departure::HandedOver);
     }
     let (version, _) = test.store.snapshot_vector(run.keys()).unwrap().unwrap();

@@ -135,11 +135,8 @@ mod tests {
     use platform::identity::Identity;
     use platform::invoker::InvokeFuture;
     use platform::settings::Settings;
-    use sgd_lib::codec::Codec;
-    use sgd_lib::dataset::Transpose;
-    use sgd_lib::downpour::{Algorithm, Combine, DataRef, Database, RunConfig};
+    use sgd_lib::downpour::{DataRef, RunConfig};
     use sgd_lib::network::Architecture;
-    use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
     use sgd_lib::store::MemoryStore;
 
     /// Nobody answers.
@@ -166,34 +163,7 @@ mod tests {
     }
 
     fn config() -> RunConfig {
-        RunConfig {
-            data: DataRef {
-                name: "test".into(),
-                folder: None,
-                in_store: false,
-                transpose: Transpose::Auto,
-                digest: 0,
-                train_images: 0,
-            },
-            architecture: Architecture::new(4, &[3], 2).unwrap(),
-            workers: 2,
-            batch_size: 32,
-            n_fetch: 10,
-            n_push: 10,
-            learning_rate: 0.5,
-            schedule: LearningRateSchedule::Constant,
-            epochs: 1,
-            target_accuracy: None,
-            dropout: 0.2,
-            optimizer: OptimizerKind::Sgd,
-            algorithm: Algorithm::Downpour,
-            combine: Combine::Mean,
-            database: Database::Global,
-            n_sync: 10,
-            codec: Codec::F32,
-            seed: 1,
-            train_type: 3,
-        }
+        RunConfig::new(DataRef::named("test"), Architecture::new(4, &[3], 2).unwrap())
     }
 
     #[test]

@@ -98,7 +98,7 @@ settings! {
         "minibatches between two pushes of a worker's own";
     learning_rate: Option<f32>, "alpha", Some("learning-rate"), "none",
         Kind::Number(Excluded(0.0), Unbounded),
-        "learning rate, of the mean gradient of a minibatch; none is what suits optimizer and workers: 0.5 × √M for sgd, 0.05 × √M for the others";
+        "learning rate, of the mean gradient of a minibatch; none is what suits optimizer and workers: 0.5 × √M for sgd, 0.05 × √M for the others, three quarters of that with database local";
     schedule: LearningRateSchedule, "lr_schedule", Some("lr-schedule"), "linear",
         Kind::Choice(words::SCHEDULE),
         "how the learning rate changes over the epochs";

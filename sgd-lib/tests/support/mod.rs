@@ -1,16 +1,17 @@
 //! What the integration tests share: both stores, a real redis-server behind one of them, real data.
 #![allow(dead_code, reason = "each test uses a part of it")]
-#![allow(clippy::expect_used, reason = "tests may stop at the first surprise")]
+#![allow(clippy::expect_used, clippy::panic, reason = "tests may stop at the first surprise")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use local_redis::{LocalRedis, Options};
 use sgd_lib::codec::Codec;
-use sgd_lib::dataset::{self, Dataset, Transpose};
-use sgd_lib::downpour::{Algorithm, Combine, DataRef, Database, RunConfig};
+use sgd_lib::dataset::{self, Dataset, Split, Transpose};
+use sgd_lib::downpour::{DataRef, RunConfig, Surroundings};
 use sgd_lib::network::Architecture;
-use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
+use sgd_lib::optimizer::LearningRateSchedule;
 use sgd_lib::store::{MemoryStore, RedisStore, Store};
 
 /// A store and, where it has one, the server behind it.
@@ -35,32 +36,12 @@ pub(crate) fn stores() -> [TestStore; 2] {
 /// A configuration for tests that do not train.
 pub(crate) fn config(workers: u32) -> RunConfig {
     RunConfig {
-        data: DataRef {
-            name: "test".into(),
-            folder: None,
-            in_store: false,
-            transpose: Transpose::Auto,
-            digest: 0,
-            train_images: 0,
-        },
-        architecture: Architecture::new(4, &[3], 2).expect("a small network"),
         workers,
-        batch_size: 32,
-        n_fetch: 10,
-        n_push: 10,
         learning_rate: 0.5,
         schedule: LearningRateSchedule::Constant,
         epochs: 1,
-        target_accuracy: None,
-        dropout: 0.2,
-        optimizer: OptimizerKind::Sgd,
-        algorithm: Algorithm::Downpour,
-        combine: Combine::Mean,
-        database: Database::Global,
-        n_sync: 10,
         codec: Codec::F32,
-        seed: 1,
-        train_type: 3,
+        ..RunConfig::new(DataRef::named("test"), Architecture::new(4, &[3], 2).expect("a small network"))
     }
 }
 
@@ -80,5 +61,35 @@ pub(crate) fn config_for(data: &Dataset, workers: u32) -> RunConfig {
     RunConfig {
         architecture: Architecture::new(data.pixels(), &[100], data.classes()).expect("a network"),
         ..config(workers)
+    }
+}
+
+/// A part of the training data: epochs on it take milliseconds.
+pub(crate) fn part(data: &Dataset) -> Split<'_> {
+    data.train().first(8000)
+}
+
+/// A place that asks for nothing, until it has been asked `patience` times whether to leave.
+pub(crate) struct Here {
+    patience: AtomicU64,
+}
+
+impl Here {
+    pub(crate) fn for_ever() -> Self {
+        Self::until(u64::MAX)
+    }
+
+    pub(crate) fn until(patience: u64) -> Self {
+        Self { patience: AtomicU64::new(patience) }
+    }
+}
+
+impl Surroundings for Here {
+    fn must_leave(&self) -> bool {
+        self.patience.fetch_sub(1, Ordering::Relaxed) == 0
+    }
+
+    fn recruit(&self, worker: u32) {
+        panic!("nobody died, but a successor for worker {worker} is asked for");
     }
 }

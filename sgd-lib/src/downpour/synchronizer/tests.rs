@@ -16,11 +16,9 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use self::fuse::{Fuse, Fused};
 use super::*;
 use crate::codec::{self, Codec, Encoder};
-use crate::dataset::Transpose;
 use crate::downpour::log::write_snapshot;
 use crate::downpour::{Algorithm, Combine, DataRef, Database, RunConfig, Settled};
 use crate::network::Architecture;
-use crate::optimizer::{LearningRateSchedule, OptimizerKind};
 use crate::store::{
     Claim, Cursors, Entry, EntryId, EntryKind, Exchange, MemoryStore, Passed, Position, Progress,
     PushOutcome, RedisStore, Snapshot, Store, Vector,
@@ -32,32 +30,14 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 fn config(codec: Codec, algorithm: Algorithm) -> RunConfig {
     RunConfig {
-        data: DataRef {
-            name: "test".into(),
-            folder: None,
-            in_store: false,
-            transpose: Transpose::Auto,
-            digest: 0,
-            train_images: 0,
-        },
-        architecture: Architecture::new(4, &[3], 2).unwrap(),
         workers: WORKERS,
-        batch_size: 32,
-        n_fetch: 10,
-        n_push: 10,
-        learning_rate: 0.5,
-        schedule: LearningRateSchedule::Constant,
         epochs: 1,
-        target_accuracy: None,
-        dropout: 0.2,
-        optimizer: OptimizerKind::Sgd,
         algorithm,
         combine: Combine::Sum,
         database: Database::Local,
         n_sync: 4,
         codec,
-        seed: 1,
-        train_type: 3,
+        ..RunConfig::new(DataRef::named("test"), Architecture::new(4, &[3], 2).unwrap())
     }
 }
 
