@@ -12,6 +12,9 @@ TARGET ?=
 # Further flags of `downpour train`, for example: ARGS='--epochs 15 --learning-rate 0.2'
 ARGS ?=
 
+# Which benchmarks `make bench` runs; all without it.
+BENCH ?=
+
 # Which images `make images` builds; all without it.
 IMAGES ?=
 
@@ -20,7 +23,7 @@ TRAIN_FLAGS := $(if $(DATA),--dataset '$(DATA)') $(if $(DATA_DIR),--data-dir '$(
                $(if $(WORKERS),--workers '$(WORKERS)') $(if $(TARGET),--target-accuracy '$(TARGET)') $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-kubectl lint fmt build template template-dist images grid-files deps
+.PHONY: help train test test-kubectl lint fmt build bench template template-dist images grid-files deps
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +50,9 @@ fmt: ## Format the code
 
 build: ## Build everything
 	$(CARGO) build --release --locked --workspace
+
+bench: deps build ## Measure everything; takes up to 45 minutes (BENCH='kernel store' for some of it)
+	$(BIN)/downpour bench $(BENCH)
 
 template: ## Derive the template's manifest from Cargo.toml
 	scripts/template.sh manifest > template/rust-sgd/Cargo.toml

@@ -19,7 +19,7 @@ manifest() {
 END
     sed -e '/^members = \[$/,/^\]$/c members = ["function"]\ndefault-members = ["function"]' \
         -e '/^exclude = /d' \
-        -e '/path = "gateway"/d' \
+        -e '/path = "\(figures\|gateway\)"/d' \
         -e 's|path = "|path = "function/|' Cargo.toml
 }
 

@@ -58,4 +58,5 @@ pub(crate) enum Command {
     Export(commands::export::Args),
     Data(commands::data::Args),
     Grid(commands::grid::Args),
+    Bench(commands::bench::Args),
 }

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::Serialize;
 use sgd_lib::downpour::{Database, NodeRecord, Run, RunConfig, RunStatus, StopReason, WorkerRecord};
 
-use crate::render::table::{WorkerRow, grouped, short, workers};
+use crate::render::table::{WorkerRow, workers};
+use figures::table::{grouped, short};
 
 /// A run's figures; `train --json` and `report --json` print them.
 #[derive(Clone, Debug, Serialize)]

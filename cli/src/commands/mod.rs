@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod bench;
 pub(crate) mod data;
 pub(crate) mod delete;
 pub(crate) mod doctor;
@@ -35,6 +36,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Command::Predict(command) => predict::run(&args.global, &command),
         Command::Export(command) => export::run(&args.global, &command),
         Command::Data(command) => data::run(&args.global, command),
+        Command::Bench(command) => bench::run(&args.global, &command),
         Command::Grid(command) => grid::run(&args.global, &command),
     }
 }

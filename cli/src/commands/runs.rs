@@ -5,8 +5,8 @@ use anyhow::Result;
 use crate::args::Global;
 use crate::local::store::{LocalStore, StoreArgs};
 use crate::render::output;
-use crate::render::table::table;
 use crate::report::Report;
+use figures::table::table;
 
 /// List every run, oldest first
 #[derive(Debug, clap::Args)]

@@ -1,19 +1,13 @@
 //! The plots of a grid: time by workers and by batch size, speed-up and iterations by workers, each with what
 //! the original experiments published where it is the same.
 
-mod axis;
-mod chart;
-mod legend;
-mod marker;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
+use figures::chart::{Axis, Chart, Line, Lines, Point, Scale};
 use platform::settings::Settings;
 use serde_json::Value;
 
-use self::axis::{Axis, Scale};
-use self::chart::{Chart, Line, Point};
 use super::original;
 use super::output::Setting;
 use super::plan::{BATCH_SIZE as BATCH_SIZE_VARIABLE, WORKERS as WORKERS_VARIABLE};
@@ -191,8 +185,12 @@ impl Group<'_> {
             subtitle: self.subtitle.clone(),
             x: Axis::new(&capitalised(along.name), along.scale),
             y,
-            here,
-            original: kinds.iter().map(|kind| line(*kind, true)).collect(),
+            measured: Lines { heading: "Measured here".to_owned(), lines: here, ..Lines::default() },
+            compared: Lines {
+                heading: "Original experiments".to_owned(),
+                remark: "EMNIST ByMerge, 3 machines".to_owned(),
+                lines: kinds.iter().map(|kind| line(*kind, true)).collect(),
+            },
         };
         let file = format!("{file}{}.svg", self.suffix);
         Ok(Some(Plot { title: title.to_owned(), file, svg: chart.draw()? }))

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::original;
 use super::plan::Configuration;
 use super::results::{Measurement, Outcome, Results};
-use crate::render::table::grouped;
+use figures::table::grouped;
 
 /// Mean and sample standard deviation.
 #[derive(Clone, Copy, Debug, PartialEq)]

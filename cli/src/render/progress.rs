@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::table::{grouped, short};
+use figures::table::{grouped, short};
 
 /// A worker's latest figures.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -10,8 +10,8 @@ use crate::args::Global;
 use crate::exit_code::BadArguments;
 use crate::images::Transposed;
 use crate::render::output;
-use crate::render::table::grouped;
 use crate::state_dir::StateDir;
+use figures::table::grouped;
 
 /// Show which data set a folder holds, and check its files
 #[derive(Debug, clap::Args)]

@@ -16,8 +16,8 @@ use crate::args::Global;
 use crate::exit_code::BadArguments;
 use crate::local::running;
 use crate::render::output;
-use crate::render::table::grouped;
 use crate::state_dir::StateDir;
+use figures::table::grouped;
 
 /// Put a data set into the store, where functions without files find it
 ///

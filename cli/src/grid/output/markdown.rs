@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Setting, deviation, mean, number};
 use crate::grid::plots::Plot;
 use crate::grid::summary::Summary;
-use crate::render::table::{grouped, table};
+use figures::table::{grouped, table};
 
 const COLUMNS: [&str; 12] = [
     "Configuration",

@@ -3,7 +3,7 @@
 use super::{deviation, mean, number};
 use crate::grid::results::Outcome;
 use crate::grid::summary::Summary;
-use crate::render::table::table;
+use figures::table::table;
 
 /// A block for each configuration that has rounds.
 pub(crate) fn text(summaries: &[Summary<'_>]) -> String {

@@ -1,16 +1,20 @@
-//! One chart as SVG: lines with error bars, dashed ones for comparison, a legend beside them.
+//! A chart as SVG: lines with error bars, dashed ones for comparison, a legend beside them.
 //!
 //! Colours are those of a light theme; a style sheet in the SVG replaces paper and ink where the reader
 //! prefers a dark one. The lines stand out on both, also for eyes that see few colours.
 
-use anyhow::{Result, anyhow};
+mod axis;
+mod legend;
+mod marker;
+
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::axis::{Axis, Layout};
-use super::legend;
-use super::marker::Look;
+use self::axis::Layout;
+use self::marker::Look;
+
+pub use self::axis::{Axis, Scale};
 
 const SIZE: (u32, u32) = (900, 500);
 /// Width of the part with the axes; the rest is the legend's.
@@ -20,9 +24,9 @@ const HEAD: i32 = 58;
 /// Where titles begin.
 const LEFT: i32 = 20;
 
-pub(super) const PAPER: RGBColor = RGBColor(255, 255, 255);
-pub(super) const INK: RGBColor = RGBColor(31, 35, 40);
-pub(super) const FAINT: RGBColor = RGBColor(101, 109, 118);
+const PAPER: RGBColor = RGBColor(255, 255, 255);
+const INK: RGBColor = RGBColor(31, 35, 40);
+const FAINT: RGBColor = RGBColor(101, 109, 118);
 const GRID: RGBColor = RGBColor(209, 213, 218);
 const FINE_GRID: RGBColor = RGBColor(238, 240, 242);
 /// What becomes of them on dark paper.
@@ -42,53 +46,84 @@ const LINES: [RGBColor; 6] = [
 
 /// A mean with its standard deviation.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Point {
-    pub(super) x: f64,
-    pub(super) y: f64,
-    pub(super) deviation: f64,
+pub struct Point {
+    /// Where it is along the horizontal axis.
+    pub x: f64,
+    /// The mean.
+    pub y: f64,
+    /// The standard deviation, drawn as a bar; 0 for none.
+    pub deviation: f64,
 }
 
-/// Points in the order of x.
+/// A line through points.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
-    pub(super) name: String,
-    pub(super) points: Vec<Point>,
+pub struct Line {
+    /// What it stands for.
+    pub name: String,
+    /// In the order of x.
+    pub points: Vec<Point>,
+}
+
+/// Lines that belong together.
+#[derive(Clone, Debug, Default)]
+pub struct Lines {
+    /// Above their names in the legend.
+    pub heading: String,
+    /// Below the heading; empty for none.
+    pub remark: String,
+    /// Those without points are left out.
+    pub lines: Vec<Line>,
 }
 
 /// A chart. Lines of the same place in both lists look alike.
-pub(super) struct Chart {
-    pub(super) title: String,
-    pub(super) subtitle: String,
-    pub(super) x: Axis,
-    pub(super) y: Axis,
-    pub(super) here: Vec<Line>,
+#[derive(Clone, Debug)]
+pub struct Chart {
+    /// Above everything.
+    pub title: String,
+    /// Below the title: where and how it was measured.
+    pub subtitle: String,
+    /// The horizontal axis; it has a tick at every point.
+    pub x: Axis,
+    /// The vertical axis.
+    pub y: Axis,
+    /// What was measured: solid.
+    pub measured: Lines,
     /// For comparison: dashed.
-    pub(super) original: Vec<Line>,
+    pub compared: Lines,
 }
 
-pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+/// A chart could not be drawn.
+#[derive(Debug, thiserror::Error)]
+#[error("can't draw {title:?}: {why}")]
+pub struct DrawError {
+    title: String,
+    why: String,
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Plane<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Layout, Layout>>;
-pub(super) type Drawn = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+type Drawn = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 /// The colour of a line.
-pub(super) fn colour(line: usize) -> RGBColor {
+fn colour(line: usize) -> RGBColor {
     LINES[line % LINES.len()]
 }
 
 /// Text of a chart: plotters draws a font of size 17 about 14 pixels high.
-pub(super) fn text_style<'a>(size: u32, bold: bool, colour: RGBColor) -> TextStyle<'a> {
+fn text_style<'a>(size: u32, bold: bool, colour: RGBColor) -> TextStyle<'a> {
     let style = if bold { FontStyle::Bold } else { FontStyle::Normal };
     ("sans-serif", size).into_font().style(style).color(&colour)
 }
 
 impl Chart {
-    /// Draws it.
+    /// Draws it as SVG, which stands alone in a file.
     ///
     /// # Errors
     /// The drawing library fails.
-    pub(super) fn draw(&self) -> Result<String> {
+    pub fn draw(&self) -> Result<String, DrawError> {
         let mut svg = String::new();
-        self.draw_into(&mut svg).map_err(|error| anyhow!("can't draw {:?}: {error}", self.title))?;
+        self.draw_into(&mut svg)
+            .map_err(|error| DrawError { title: self.title.clone(), why: error.to_string() })?;
         Ok(themed(&svg, &self.title))
     }
 
@@ -100,7 +135,7 @@ impl Chart {
         let (_, body) = root.split_vertically(HEAD);
         let (plot, side) = body.split_horizontally(PLOT_WIDTH);
         self.draw_plot(&plot)?;
-        legend::draw(&side, &self.here, &self.original)?;
+        legend::draw(&side, [(&self.measured, Look::Solid), (&self.compared, Look::Dashed)])?;
         Ok(root.present()?)
     }
 
@@ -127,24 +162,24 @@ impl Chart {
             let (y, x) = (self.y.place(value), plane.x_range());
             plane.draw_series(LineSeries::new([(x.start, y), (x.end, y)], FAINT.stroke_width(1)))?;
         }
-        for (index, line) in self.original.iter().enumerate() {
+        for (index, line) in self.compared.lines.iter().enumerate() {
             self.draw_line(&mut plane, index, line, Look::Dashed)?;
         }
-        for (index, line) in self.here.iter().enumerate() {
+        for (index, line) in self.measured.lines.iter().enumerate() {
             self.draw_line(&mut plane, index, line, Look::Solid)?;
         }
         Ok(())
     }
 
     fn layouts(&self) -> (Layout, Layout) {
-        let points = || self.here.iter().chain(&self.original).flat_map(|line| &line.points);
+        let points = || self.measured.lines.iter().chain(&self.compared.lines).flat_map(|line| &line.points);
         let ends = points().flat_map(|point| [point.y, point.y - point.deviation, point.y + point.deviation]);
         (self.x.with_ticks_at(points().map(|point| point.x)), self.y.around(ends))
     }
 
     fn draw_line(&self, plane: &mut Plane<'_, '_>, index: usize, line: &Line, look: Look) -> Drawn {
         let width = plane.x_range();
-        let beside = index as f64 - (self.here.len() as f64 - 1.0) / 2.0;
+        let beside = index as f64 - (self.measured.lines.len() as f64 - 1.0) / 2.0;
         let shift = beside * APART * (width.end - width.start);
         let place = |point: &Point| (self.x.place(point.x) + shift, self.y.place(point.y));
         let places: Vec<_> = line.points.iter().map(place).collect();
@@ -172,7 +207,7 @@ impl Chart {
 }
 
 /// A position in the middle of a text's left edge.
-pub(super) fn from_the_left() -> Pos {
+fn from_the_left() -> Pos {
     Pos::new(HPos::Left, VPos::Center)
 }
 
@@ -205,7 +240,6 @@ fn themed(svg: &str, title: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::axis::Scale;
     use super::*;
 
     fn line(name: &str, points: &[(f64, f64, f64)]) -> Line {
@@ -213,14 +247,15 @@ mod tests {
         Line { name: name.to_owned(), points: points.collect() }
     }
 
-    fn drawn(here: Vec<Line>, original: Vec<Line>) -> String {
+    fn drawn(measured: Vec<Line>, compared: Vec<Line>) -> String {
+        let lines = |lines| Lines { heading: "heading".to_owned(), remark: String::new(), lines };
         let chart = Chart {
             title: "Time & speed".to_owned(),
             subtitle: "on a <laptop>".to_owned(),
             x: Axis::new("Workers", Scale::Linear),
             y: Axis::new("Time (s)", Scale::Logarithmic),
-            here,
-            original,
+            measured: lines(measured),
+            compared: lines(compared),
         };
         chart.draw().unwrap()
     }

@@ -2,8 +2,8 @@
 
 use plotters::prelude::*;
 
-use super::chart::{Area, Drawn, FAINT, INK, Line, from_the_left, text_style};
 use super::marker::Look;
+use super::{Area, Drawn, FAINT, INK, Lines, from_the_left, text_style};
 
 /// Pixels between two entries.
 const PITCH: i32 = 26;
@@ -11,23 +11,22 @@ const PITCH: i32 = 26;
 const NAMES: i32 = 52;
 
 /// What the lines stand for, under a heading for each list that has points.
-pub(super) fn draw(area: &Area<'_>, here: &[Line], original: &[Line]) -> Drawn {
-    let lists = [
-        ("Measured here", "", here, Look::Solid),
-        ("Original experiments", "EMNIST ByMerge, 3 machines", original, Look::Dashed),
-    ];
+pub(super) fn draw(area: &Area<'_>, lists: [(&Lines, Look); 2]) -> Drawn {
     let mut y = 24;
-    for (heading, remark, lines, look) in lists {
-        let with_points = |line: &(usize, &Line)| !line.1.points.is_empty();
-        let lines: Vec<_> = lines.iter().enumerate().filter(with_points).collect();
+    for (Lines { heading, remark, lines }, look) in lists {
+        let lines: Vec<_> = lines.iter().enumerate().filter(|(_, line)| !line.points.is_empty()).collect();
         if lines.is_empty() {
             continue;
         }
         let bold = text_style(16, true, INK).pos(from_the_left());
-        area.draw(&Text::new(heading, (0, y), bold))?;
+        area.draw(&Text::new(heading.as_str(), (0, y), bold))?;
         if !remark.is_empty() {
             y += PITCH * 3 / 4;
-            area.draw(&Text::new(remark, (0, y), text_style(15, false, FAINT).pos(from_the_left())))?;
+            area.draw(&Text::new(
+                remark.as_str(),
+                (0, y),
+                text_style(15, false, FAINT).pos(from_the_left()),
+            ))?;
         }
         for (index, line) in lines {
             y += PITCH;

@@ -3,7 +3,7 @@
 
 use plotters::prelude::*;
 
-use super::chart::{PAPER, colour};
+use super::{PAPER, colour};
 
 /// The corners of each marker, in pixels from its point.
 const SHAPES: [&[(i32, i32)]; 6] = [

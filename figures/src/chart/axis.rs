@@ -6,21 +6,24 @@ use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 
 /// How values are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scale {
+pub enum Scale {
+    /// Equal distances are equal differences.
     Linear,
+    /// Equal distances are equal ratios.
     Logarithmic,
 }
 
 /// An axis.
 #[derive(Clone, Debug)]
-pub(super) struct Axis {
+pub struct Axis {
     /// With the unit.
-    pub(super) label: String,
-    pub(super) scale: Scale,
+    pub label: String,
+    /// How values are laid out along it.
+    pub scale: Scale,
     /// Whether it begins at zero.
-    pub(super) from_zero: bool,
+    pub from_zero: bool,
     /// A value to draw a line at.
-    pub(super) reference: Option<f64>,
+    pub reference: Option<f64>,
 }
 
 /// Positions along an axis: logarithms where it is logarithmic, else the values themselves.
@@ -57,7 +60,8 @@ const TICKS: f64 = 6.0;
 const MARGIN: f64 = 0.06;
 
 impl Axis {
-    pub(super) fn new(label: &str, scale: Scale) -> Self {
+    /// An axis without a line across, from about the least value to about the greatest.
+    pub fn new(label: &str, scale: Scale) -> Self {
         Self { label: label.to_owned(), scale, from_zero: false, reference: None }
     }
 
