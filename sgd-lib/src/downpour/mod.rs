@@ -51,4 +51,4 @@ pub use run::{Run, RunError, RunStatus, StopReason, run_name};
 pub use schedule::Algorithm;
 pub use site::Settled;
 pub use synchronizer::Synchronizer;
-pub use worker::{Departure, Identity, Surroundings, Worker, WorkerError};
+pub use worker::{Compute, Computed, Departure, Identity, Surroundings, Worker, WorkerError};

@@ -1,5 +1,6 @@
 //! The training loop.
 
+mod compute;
 mod ending;
 mod epoch;
 mod start;
@@ -20,12 +21,13 @@ use super::replica::Replica;
 use super::run::{Run, StopReason};
 use super::schedule::{Schedule, Since};
 use crate::codec::CodecError;
-use crate::dataset::{EpochOrder, Split};
-use crate::network::{Backprop, Centring};
-use crate::optimizer::Optimizer;
+use crate::dataset::Split;
 use crate::state::{self, StateError};
 use crate::store::{Lease, Progress, RUN_TTL, RunKeys, Store, StoreError};
+use compute::Training;
 use start::{check_data, read_record, wait_for_start};
+
+pub use compute::{Compute, Computed};
 
 /// Why a worker could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -136,17 +138,12 @@ pub struct Worker<'a> {
     config: RunConfig,
     lease: Lease,
     surroundings: &'a dyn Surroundings,
-    train: Split<'a>,
     partition: Partition,
     schedule: Box<dyn Schedule>,
     replica: Replica,
     link: Link,
-    backprop: Backprop,
-    centring: Option<Centring>,
-    optimizer: Box<dyn Optimizer>,
+    compute: Box<dyn Compute + 'a>,
     evaluator: Evaluator<'a>,
-    order: EpochOrder,
-    gradient: Vec<f32>,
     /// Where the worker stands, its predecessors' work included.
     progress: Progress,
     /// What it did since the last push and fetch.
@@ -224,18 +221,13 @@ impl<'a> Worker<'a> {
         let mut worker = Self {
             link: Link::start(far_end, lease.worker)?,
             replica: Replica::new(folded.parameters, config.codec, &rows, schedule.is_synchronous()),
-            backprop: Backprop::new(&config.architecture, config.batch_size as usize, config.dropout),
-            centring: config.optimizer.is_linear().then(|| Centring::new(&config.architecture, train)),
-            optimizer: config.optimizer.build(parameters),
+            compute: Box::new(Training::new(config, train)),
             evaluator: Evaluator::new(&config.architecture, test),
-            order: EpochOrder::new(train.len()),
-            gradient: vec![0.0; parameters],
             store: store.clone(),
             run: keys.clone(),
             config: config.clone(),
             lease,
             surroundings,
-            train,
             partition,
             schedule,
             progress,
@@ -262,6 +254,13 @@ impl<'a> Worker<'a> {
             worker.take_up(&carried);
         }
         Ok(worker)
+    }
+
+    /// The same worker, with something else to do with a minibatch than training on it.
+    #[must_use]
+    pub fn computing(mut self, compute: Box<dyn Compute + 'a>) -> Self {
+        self.compute = compute;
+        self
     }
 
     /// Trains until the run is over, the worker has to leave, or somebody replaced it.

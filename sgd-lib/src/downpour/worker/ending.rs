@@ -110,12 +110,12 @@ impl Worker<'_> {
         Ok(self.ending.unwrap_or(Departure::HandedOver))
     }
 
-    fn leave_to_the_successor(&self, planned: bool) {
+    fn leave_to_the_successor(&mut self, planned: bool) {
         let carried = Carried {
             token: self.lease.token,
             at: self.progress.at,
             planned,
-            optimizer: self.optimizer.accumulators().to_vec(),
+            optimizer: self.compute.accumulators().to_vec(),
             untried: self.evaluator.since(),
         };
         if let Err(error) = self.surroundings.leave(self.lease.worker, carried) {
@@ -126,7 +126,7 @@ impl Worker<'_> {
 
     /// Goes on from what the predecessor left.
     pub(super) fn take_up(&mut self, carried: &Carried) {
-        let accumulators = self.optimizer.accumulators_mut();
+        let accumulators = self.compute.accumulators();
         if accumulators.len() == carried.optimizer.len() {
             accumulators.copy_from_slice(&carried.optimizer);
         }

@@ -3,14 +3,13 @@
 use super::{Departure, Worker, WorkerError};
 use crate::downpour::record::Model;
 use crate::downpour::run::StopReason;
-use crate::network::{DropoutKey, Minibatch};
 use crate::store::Position;
 
 impl Worker<'_> {
     /// The rest of the epoch that the worker stands in.
     pub(super) fn epoch(&mut self) -> Result<(), WorkerError> {
         let epoch = self.progress.at.epoch;
-        self.order.shuffle(self.config.seed, epoch);
+        self.compute.begin_epoch(epoch);
         let own = self.partition.own(self.lease.worker);
         while self.progress.at.minibatch < own {
             if self.surroundings.must_leave() {
@@ -38,18 +37,11 @@ impl Worker<'_> {
     fn step(&mut self, epoch: u32, own: u32) -> Result<u64, WorkerError> {
         let at = self.progress.at.minibatch;
         let index = self.partition.index(self.lease.worker, at);
-        let samples = self.order.minibatch(index as usize, self.config.batch_size as usize);
         let done = (f64::from(epoch) + f64::from(at) / f64::from(own)) / f64::from(self.config.epochs);
         let rate = self.config.schedule.rate(self.config.learning_rate, done);
-        let minibatch = Minibatch { split: self.train, samples };
-        let key = DropoutKey { seed: self.config.seed, epoch, minibatch: index };
-        let parameters = self.replica.parameters();
-        self.loss_sum += self.backprop.gradient(parameters, &minibatch, key, &mut self.gradient);
-        if let Some(centring) = &mut self.centring {
-            centring.apply(&mut self.gradient);
-        }
-        self.optimizer.step(rate, &self.gradient, parameters);
-        let trained = samples.len() as u64;
+        let computed = self.compute.minibatch(index, rate, self.replica.parameters());
+        let trained = computed.samples;
+        self.loss_sum += computed.loss;
         self.progress.at.minibatch += 1;
         self.progress.minibatches += 1;
         self.progress.samples += trained;
