@@ -5,6 +5,7 @@
 
 mod far_end;
 mod global_end;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use crate::store::{Control, EntryKind, Position, Progress, PushOutcome};
 
 pub(super) use far_end::FarEnd;
 pub(super) use global_end::GlobalEnd;
+pub(super) use snapshots::are_worth_it;
 
 /// What the worker wants of the store. The buffers come back in the [`Reply`].
 #[derive(Default)]

@@ -57,6 +57,8 @@ pub(super) struct Gap;
 pub(super) enum Until<'a> {
     /// Everything.
     End,
+    /// What is in the snapshot, and what this worker pushed since.
+    Own(u32),
     /// All that this worker pushed and, of the others', what lies up to where they have to stand before
     /// it goes on from where it stands; `None`: everything.
     Stand(u32, &'a dyn Fn(Position) -> Option<Vec<Position>>),
@@ -64,7 +66,8 @@ pub(super) enum Until<'a> {
 
 /// The bytes that one read of a stream may bring into memory, about.
 const READ_BYTES: usize = 4 << 20;
-/// While somebody writes a snapshot, nobody else does.
+/// The lock of whoever writes a snapshot: nobody else does meanwhile.
+pub(super) const SNAPSHOT: &str = "snapshot";
 const SNAPSHOT_LOCK: Duration = Duration::from_secs(10);
 /// A snapshot is due when this many times its own size was pushed since the last one…
 const LOG_PER_SNAPSHOT: u64 = 32;
@@ -123,8 +126,10 @@ impl Folded {
         rows: &[(usize, usize)],
         until: Until<'_>,
     ) -> Result<Result<(), Gap>, LogError> {
-        let Until::Stand(worker, awaited) = until else {
-            return self.catch_up(store, run, rows, None, None);
+        let (worker, awaited) = match until {
+            Until::End => return self.catch_up(store, run, rows, None, None),
+            Until::Own(worker) => return self.catch_up(store, run, rows, Some(worker), None),
+            Until::Stand(worker, awaited) => (worker, awaited),
         };
         // The worker's own stream says where it stands, and that says what to leave of the others'.
         if self.catch_up(store, run, rows, Some(worker), None)? == Err(Gap) {
@@ -142,8 +147,8 @@ impl Folded {
         Ok(Self { parameters, vector: snapshot.vector, snapshot_version: snapshot.version, log_bytes: 0 })
     }
 
-    /// Reads on until nothing is left to read: of the stream `only`, or of all, but for what lies beyond
-    /// `until`. `Err(Gap)`: start again from the snapshot.
+    /// Reads each stream to its end: the stream `only`, or all, but for what lies beyond `until`.
+    /// `Err(Gap)`: start again from the snapshot.
     fn catch_up(
         &mut self,
         store: &dyn Store,
@@ -152,34 +157,52 @@ impl Folded {
         only: Option<u32>,
         until: Option<&[Position]>,
     ) -> Result<Result<(), Gap>, LogError> {
-        loop {
+        let mut more = true;
+        while more {
+            more = false;
             let mut cursors = cursors(&self.vector, None);
             cursors.retain(|worker, _| only.is_none_or(|only| only == *worker));
-            let fetch = Exchange {
-                cursors: Some(&cursors),
-                entries_per_stream: entries_per_read(rows, cursors.len()),
-                ..Exchange::default()
-            };
-            let fetched = store.exchange(run, &fetch)?;
-            let known = self.vector.len();
-            add_streams(&mut self.vector, &fetched.streams);
-            let mut moved = self.vector.len() != known;
-            for (worker, entries) in &fetched.entries {
-                for entry in entries.iter().take_while(|entry| !is_beyond(*worker, entry, until)) {
-                    if advance(&mut self.vector, *worker, entry) == Err(Gap) {
-                        return Ok(Err(Gap));
-                    }
-                    moved = true;
-                    if entry.kind != EntryKind::Fence {
-                        codec::decode_add(&entry.payload, rows, &mut self.parameters)?;
-                        self.log_bytes += entry.payload.len() as u64;
-                    }
+            for cursors in parts(cursors, rows) {
+                match self.read_on(store, run, rows, &cursors, until)? {
+                    Ok(left) => more |= left,
+                    Err(Gap) => return Ok(Err(Gap)),
                 }
             }
-            if !moved {
-                return Ok(Ok(()));
-            }
         }
+        Ok(Ok(()))
+    }
+
+    /// Reads on from these cursors, once. Whether there may be more: that something new came while others
+    /// were read is no reason to go on, or it might never end.
+    fn read_on(
+        &mut self,
+        store: &dyn Store,
+        run: &RunKeys,
+        rows: &[(usize, usize)],
+        cursors: &Cursors,
+        until: Option<&[Position]>,
+    ) -> Result<Result<bool, Gap>, LogError> {
+        let entries_per_stream = entries_per_read(rows, cursors.len());
+        let fetch = Exchange { cursors: Some(cursors), entries_per_stream, ..Exchange::default() };
+        let fetched = store.exchange(run, &fetch)?;
+        let known = self.vector.len();
+        add_streams(&mut self.vector, &fetched.streams);
+        let mut more = self.vector.len() != known;
+        for (worker, entries) in &fetched.entries {
+            let mut taken = 0;
+            for entry in entries.iter().take_while(|entry| !is_beyond(*worker, entry, until)) {
+                if advance(&mut self.vector, *worker, entry) == Err(Gap) {
+                    return Ok(Err(Gap));
+                }
+                taken += 1;
+                if entry.kind != EntryKind::Fence {
+                    codec::decode_add(&entry.payload, rows, &mut self.parameters)?;
+                    self.log_bytes += entry.payload.len() as u64;
+                }
+            }
+            more |= taken >= entries_per_stream;
+        }
+        Ok(Ok(more))
     }
 
     /// This as the snapshot after the one of version `version`.
@@ -207,7 +230,7 @@ pub(super) fn write_snapshot(
     vector: &Vector,
     parameters: &[f32],
 ) -> Result<Option<u64>, LogError> {
-    if !store.lock(run, "snapshot", holder, SNAPSHOT_LOCK)? {
+    if !store.lock(run, SNAPSHOT, holder, SNAPSHOT_LOCK)? {
         return Ok(None);
     }
     let ahead = |stream: &u32, mark: &Mark| vector.get(stream).is_some_and(|own| own.id >= mark.id);
@@ -225,7 +248,7 @@ pub(super) fn write_snapshot(
             written = Some(snapshot.version);
         }
     }
-    store.unlock(run, "snapshot", holder)?;
+    store.unlock(run, SNAPSHOT, holder)?;
     Ok(written)
 }
 
@@ -266,6 +289,17 @@ pub(super) fn is_beyond(worker: u32, entry: &Entry, until: Option<&[Position]>) 
 pub(super) fn entries_per_read(rows: &[(usize, usize)], streams: usize) -> usize {
     let bytes: usize = rows.iter().map(|(rows, length)| rows * length * 4).sum();
     (READ_BYTES / (bytes * streams.max(1)).max(1)).clamp(2, 64)
+}
+
+/// Cursors by so many streams that reading two entries of each brings about as much into memory; at least
+/// one part, since a read of no stream still tells which streams there are.
+fn parts(cursors: Cursors, rows: &[(usize, usize)]) -> Vec<Cursors> {
+    let streams = entries_per_read(rows, 1).max(2) / 2;
+    let all: Vec<_> = cursors.into_iter().collect();
+    if all.is_empty() {
+        return vec![Cursors::new()];
+    }
+    all.chunks(streams).map(|part| part.iter().copied().collect()).collect()
 }
 
 /// The vector as `(stream, last entry)` pairs, as an entry carries it.

@@ -13,7 +13,7 @@ use super::carried::Carried;
 use super::config::RunConfig;
 use super::evaluator::Evaluator;
 use super::event::Event;
-use super::link::{FarEnd, GlobalEnd, Link};
+use super::link::{self, FarEnd, GlobalEnd, Link};
 use super::log::{Folded, LogError, Until};
 use super::partition::Partition;
 use super::record::WorkerRecord;
@@ -218,8 +218,9 @@ impl<'a> Worker<'a> {
         let global = run.site.clone().map(|site| GlobalEnd::new(run, lease.clone(), site));
         let far_end =
             FarEnd::new(log.clone(), log_keys.clone(), stream, rows.clone(), extent, &folded, global);
+        let snapshots = !schedule.is_synchronous() && link::are_worth_it(config, workers)?;
         let mut worker = Self {
-            link: Link::start(far_end, lease.worker)?,
+            link: Link::start(far_end.fetching_snapshots(snapshots), lease.worker)?,
             replica: Replica::new(folded.parameters, config.codec, &rows, schedule.is_synchronous()),
             compute: Box::new(Training::new(config, train)),
             evaluator: Evaluator::new(&config.architecture, test),

@@ -11,8 +11,8 @@ use crate::downpour::log::{
     self, Folded, Gap, LogError, Until, add_streams, advance, cursors, entries_per_read, is_beyond, seen,
 };
 use crate::store::{
-    Entry, EntryId, EntryKind, Exchange, Exchanged, Lease, Mark, Passed, Position, Progress, PushOutcome,
-    RunKeys, Store, Vector, progress,
+    Cursors, Entry, EntryId, EntryKind, Exchange, Exchanged, Lease, Mark, Passed, Position, Progress,
+    PushOutcome, RunKeys, Store, Vector, progress,
 };
 
 /// Between two looks at the leases of the others.
@@ -20,25 +20,27 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What talks to the store.
 pub(in crate::downpour) struct FarEnd {
-    store: Arc<dyn Store>,
-    run: RunKeys,
-    lease: Lease,
-    rows: Vec<(usize, usize)>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) run: RunKeys,
+    pub(super) lease: Lease,
+    pub(super) rows: Vec<(usize, usize)>,
     /// The number of workers and of epochs: who has to be there, and until when.
     workers: u32,
     epochs: u32,
     /// Where the worker's base stands.
-    folded: Vector,
+    pub(super) folded: Vector,
     /// Up to where the streams were read.
     read: Vector,
     /// What lies in between, of each stream: it belongs to a round that not everybody has finished.
     held: BTreeMap<u32, VecDeque<Entry>>,
-    snapshot_version: u64,
+    pub(super) snapshot_version: u64,
     /// Bytes in the log since the newest snapshot, as far as this worker knows.
-    log_bytes: u64,
+    pub(super) log_bytes: u64,
     watched: Instant,
     /// Where the log is in a node's store: the global one, for everything else.
     global: Option<GlobalEnd>,
+    /// A fetch brings the newest snapshot, not entries.
+    snapshots: bool,
 }
 
 impl FarEnd {
@@ -66,7 +68,14 @@ impl FarEnd {
             log_bytes: base.log_bytes,
             watched: Instant::now(),
             global,
+            snapshots: false,
         }
+    }
+
+    /// The same, which fetches snapshots or entries.
+    pub(in crate::downpour) fn fetching_snapshots(mut self, snapshots: bool) -> Self {
+        self.snapshots = snapshots;
+        self
     }
 }
 
@@ -107,7 +116,7 @@ impl FarEnd {
             self.write_snapshot(&parameters)?;
         }
         let entry = request.push.map(|(kind, progress)| self.entry(kind, progress, &mut request.payload));
-        let cursors = cursors(&self.read, Some(self.lease.worker));
+        let cursors = if self.snapshots { Cursors::new() } else { self.others() };
         let entries_per_stream = entries_per_read(&self.rows, cursors.len());
         let mut exchanged = self.store.exchange(
             &self.run,
@@ -192,6 +201,21 @@ impl FarEnd {
     ) -> Result<(), LogError> {
         reply.control = Some(std::mem::take(&mut exchanged.control));
         add_streams(&mut self.read, &exchanged.streams);
+        if self.snapshots {
+            self.fetch_snapshot(exchanged.snapshot_version, reply)?;
+        } else {
+            self.fetch_entries(exchanged, entries_per_stream, awaited, reply)?;
+        }
+        self.look_after_the_others(reply)
+    }
+
+    fn fetch_entries(
+        &mut self,
+        mut exchanged: Exchanged,
+        entries_per_stream: usize,
+        awaited: Option<&[Position]>,
+        reply: &mut Reply,
+    ) -> Result<(), LogError> {
         if exchanged.snapshot_version != self.snapshot_version {
             self.snapshot_version = exchanged.snapshot_version;
             self.log_bytes = 0;
@@ -200,7 +224,7 @@ impl FarEnd {
         // A stream that gave all that was asked for has more: who left it for the next fetch would
         // fall behind for good where the others are faster.
         while held == Ok(()) && exchanged.entries.iter().any(|(_, read)| read.len() >= entries_per_stream) {
-            let cursors = cursors(&self.read, Some(self.lease.worker));
+            let cursors = self.others();
             let more = Exchange { cursors: Some(&cursors), entries_per_stream, ..Exchange::default() };
             exchanged.entries = self.store.exchange(&self.run, &more)?.entries;
             held = self.hold(&mut exchanged, awaited, reply)?;
@@ -212,6 +236,16 @@ impl FarEnd {
         if reply.complete {
             self.fold(awaited, reply)?;
         }
+        Ok(())
+    }
+
+    /// Where to read on in the others' streams.
+    fn others(&self) -> Cursors {
+        cursors(&self.read, Some(self.lease.worker))
+    }
+
+    /// Who has finished, and who is missing.
+    fn look_after_the_others(&mut self, reply: &mut Reply) -> Result<(), LogError> {
         let end = Position { epoch: self.epochs, minibatch: 0 };
         reply.all_done = (0..self.workers).all(|worker| self.stands_at(worker) >= end);
         if self.watched.elapsed() >= WATCH_INTERVAL {
@@ -289,12 +323,17 @@ impl FarEnd {
         let until = Until::Stand(self.lease.worker, &until);
         let base = Folded::load_until(&*self.store, &self.run, &self.rows, until)?;
         self.held.clear();
+        self.stand_on(base, reply);
+        Ok(())
+    }
+
+    /// What was read from the store as a whole replaces the worker's base.
+    pub(super) fn stand_on(&mut self, base: Folded, reply: &mut Reply) {
         self.read.clone_from(&base.vector);
         self.folded = base.vector;
         self.snapshot_version = base.snapshot_version;
         self.log_bytes = base.log_bytes;
         reply.rebuilt = Some(base.parameters);
-        Ok(())
     }
 
     /// Writes the worker's base as the next snapshot.

@@ -1,0 +1,98 @@
+//! Fetching where many workers push: the newest snapshot, instead of everybody's entries.
+//!
+//! Where each of M workers reads what each other one pushed, the store sends every entry M − 1 times. Here a
+//! fetch brings the newest snapshot and what the worker itself has pushed since: as many bytes whatever M is.
+//! Whoever has pushed something that is in no snapshot, and finds no newer one than at its last fetch, folds
+//! all that was pushed into the next one: so each entry is read by others about once, and waits for that no
+//! longer than until the next fetch of the worker that pushed it. One does it at a time, under a lock that
+//! expires; if it dies at it, another begins anew with the snapshot and the log as they are.
+
+use std::time::Duration;
+
+use super::{FarEnd, Reply};
+use crate::codec::Encoder;
+use crate::downpour::config::{Database, RunConfig};
+use crate::downpour::log::{self, Folded, LogError, Until};
+use crate::store::{FIRST_NODE, Vector};
+
+/// Whoever makes a snapshot has this long before another tries, too.
+const MAKING: Duration = Duration::from_secs(1);
+/// What a snapshot brings is older than what entries bring, so they have to be this many times the bytes.
+const WORTH: f64 = 2.0;
+
+/// Whether `workers` workers that wait for nobody should fetch snapshots: where, from one fetch to the next,
+/// everybody's entries are far more bytes than snapshots are, all workers together.
+///
+/// # Errors
+/// The codec can't encode a vector of ones.
+pub(in crate::downpour) fn are_worth_it(config: &RunConfig, workers: u32) -> Result<bool, LogError> {
+    if config.database == Database::Local {
+        return Ok(false);
+    }
+    let rows = config.architecture.rows();
+    let mut entry = Vec::new();
+    let ones = vec![1.0; config.architecture.parameter_count()];
+    Encoder::new(config.codec, &rows).encode(&ones, &mut ones.clone(), &mut entry)?;
+    let pushed = entry.len() as f64 * f64::from(config.n_fetch) / f64::from(config.n_push);
+    Ok(saves(workers, pushed, bytes(&rows) as f64))
+}
+
+/// `pushed` bytes by a worker from one fetch to the next; a snapshot has `snapshot` bytes.
+fn saves(workers: u32, pushed: f64, snapshot: f64) -> bool {
+    let workers = f64::from(workers);
+    let entries = workers * (workers - 1.0) * pushed;
+    // Each reads a snapshot and its own entries; one reads a snapshot and all entries, and writes the next.
+    let snapshots = workers * (snapshot + pushed) + 2.0 * snapshot + workers * pushed;
+    entries > WORTH * snapshots
+}
+
+/// Bytes of a snapshot's parameters.
+fn bytes(rows: &[(usize, usize)]) -> u64 {
+    rows.iter().map(|(rows, length)| rows * length * 4).sum::<usize>() as u64
+}
+
+impl FarEnd {
+    /// Takes over the snapshot of version `newest`, or makes the next one.
+    pub(super) fn fetch_snapshot(&mut self, newest: u64, reply: &mut Reply) -> Result<(), LogError> {
+        reply.complete = true;
+        if newest != self.snapshot_version {
+            let own = Until::Own(self.lease.worker);
+            let base = Folded::load_until(&*self.store, &self.run, &self.rows, own)?;
+            self.adopt(base, reply);
+        } else if self.log_bytes > 0
+            && let Some(base) = self.make_snapshot()?
+        {
+            self.adopt(base, reply);
+        }
+        Ok(())
+    }
+
+    /// Folds everything into the next snapshot, unless somebody else is at it.
+    fn make_snapshot(&self) -> Result<Option<Folded>, LogError> {
+        let (store, run) = (&*self.store, &self.run);
+        let holder = &self.lease.holder;
+        if !store.lock(run, log::SNAPSHOT, holder, MAKING)? {
+            return Ok(None);
+        }
+        let mut base = Folded::load(store, run, &self.rows)?;
+        // This gives the lock back.
+        if let Some(version) = log::write_snapshot(store, run, holder, &base.vector, &base.parameters)? {
+            base.snapshot_version = version;
+            base.log_bytes = 0;
+        }
+        Ok(Some(base))
+    }
+
+    fn adopt(&mut self, base: Folded, reply: &mut Reply) {
+        let own = self.lease.worker;
+        reply.pushes = others(&base.vector, own).saturating_sub(others(&self.folded, own));
+        reply.bytes = bytes(&self.rows) + base.log_bytes;
+        self.stand_on(base, reply);
+    }
+}
+
+/// Pushes in `vector` that are not worker `own`'s.
+fn others(vector: &Vector, own: u32) -> u64 {
+    let others = vector.iter().filter(|(stream, _)| **stream != own && **stream < FIRST_NODE);
+    others.map(|(_, mark)| mark.progress.pushes).sum()
+}
