@@ -17,6 +17,9 @@ pub(crate) fn text(options: &Options, dir: &str, address: &Address) -> String {
         "save \"\"".to_owned(),
         format!("appendonly {append_only}"),
         "appendfsync everysec".to_owned(),
+        // Deltas hardly compress, and training writes 64 MB, the default, in a second or two.
+        "rdbcompression no".to_owned(),
+        "auto-aof-rewrite-min-size 512mb".to_owned(),
     ];
     match address {
         Address::Tcp(port) => lines.extend(["bind 127.0.0.1".to_owned(), format!("port {port}")]),

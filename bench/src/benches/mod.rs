@@ -1,6 +1,7 @@
 //! The benchmarks.
 
 mod databases;
+mod scale;
 mod train_types;
 
 use anyhow::Result;
@@ -25,6 +26,11 @@ pub(crate) const ALL: &[Bench] = &[
         name: "databases",
         about: "a Redis on each of three nodes against one for all, to 80 %",
         run: databases::run,
+    },
+    Bench {
+        name: "scale",
+        about: "two workers against one; 2 to 64 simulated workers on one Redis",
+        run: scale::run,
     },
     Bench {
         name: "train-types",

@@ -139,7 +139,12 @@ impl Folded {
         self.catch_up(store, run, rows, None, awaited.as_deref())
     }
 
-    fn from_snapshot(store: &dyn Store, run: &RunKeys, rows: &[(usize, usize)]) -> Result<Self, LogError> {
+    /// The newest snapshot alone.
+    pub(super) fn from_snapshot(
+        store: &dyn Store,
+        run: &RunKeys,
+        rows: &[(usize, usize)],
+    ) -> Result<Self, LogError> {
         let none = || LogError::NoSnapshot { run: run.run().to_owned() };
         let snapshot = store.snapshot(run)?.ok_or_else(none)?;
         let count = rows.iter().map(|(rows, length)| rows * length).sum();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
+use super::snapshots::Recent;
 use super::{GlobalEnd, Reply, Request};
 use crate::codec;
 use crate::downpour::log::{
@@ -39,8 +40,8 @@ pub(in crate::downpour) struct FarEnd {
     watched: Instant,
     /// Where the log is in a node's store: the global one, for everything else.
     global: Option<GlobalEnd>,
-    /// A fetch brings the newest snapshot, not entries.
-    snapshots: bool,
+    /// Where a fetch brings the newest snapshot, not entries: what the worker pushed last.
+    pub(super) recent: Option<Recent>,
 }
 
 impl FarEnd {
@@ -68,13 +69,13 @@ impl FarEnd {
             log_bytes: base.log_bytes,
             watched: Instant::now(),
             global,
-            snapshots: false,
+            recent: None,
         }
     }
 
     /// The same, which fetches snapshots or entries.
     pub(in crate::downpour) fn fetching_snapshots(mut self, snapshots: bool) -> Self {
-        self.snapshots = snapshots;
+        self.recent = snapshots.then(Recent::default);
         self
     }
 }
@@ -116,7 +117,7 @@ impl FarEnd {
             self.write_snapshot(&parameters)?;
         }
         let entry = request.push.map(|(kind, progress)| self.entry(kind, progress, &mut request.payload));
-        let cursors = if self.snapshots { Cursors::new() } else { self.others() };
+        let cursors = if self.recent.is_some() { Cursors::new() } else { self.others() };
         let entries_per_stream = entries_per_read(&self.rows, cursors.len());
         let mut exchanged = self.store.exchange(
             &self.run,
@@ -144,7 +145,6 @@ impl FarEnd {
             self.pushed(entry, request.awaited.is_some(), &mut reply);
         }
         if request.fetch {
-            reply.sum.fill(0.0);
             self.take_in(exchanged, entries_per_stream, request.awaited.as_deref(), &mut reply)?;
         }
         let last = self.last();
@@ -169,7 +169,7 @@ impl FarEnd {
     }
 
     /// The last entry of the worker's own stream.
-    fn last(&self) -> EntryId {
+    pub(super) fn last(&self) -> EntryId {
         self.read.get(&self.lease.worker).map_or(EntryId::ZERO, |mark| mark.id)
     }
 
@@ -188,7 +188,10 @@ impl FarEnd {
             self.held.entry(own).or_default().push_back(entry);
         } else {
             self.folded.insert(own, mark);
-            reply.payload = entry.payload;
+            reply.payload = match &mut self.recent {
+                Some(recent) => recent.keep(entry),
+                None => entry.payload,
+            };
         }
     }
 
@@ -201,7 +204,7 @@ impl FarEnd {
     ) -> Result<(), LogError> {
         reply.control = Some(std::mem::take(&mut exchanged.control));
         add_streams(&mut self.read, &exchanged.streams);
-        if self.snapshots {
+        if self.recent.is_some() {
             self.fetch_snapshot(exchanged.snapshot_version, reply)?;
         } else {
             self.fetch_entries(exchanged, entries_per_stream, awaited, reply)?;
@@ -216,6 +219,7 @@ impl FarEnd {
         awaited: Option<&[Position]>,
         reply: &mut Reply,
     ) -> Result<(), LogError> {
+        reply.sum.fill(0.0);
         if exchanged.snapshot_version != self.snapshot_version {
             self.snapshot_version = exchanged.snapshot_version;
             self.log_bytes = 0;

@@ -1,22 +1,26 @@
 //! Fetching where many workers push: the newest snapshot, instead of everybody's entries.
 //!
 //! Where each of M workers reads what each other one pushed, the store sends every entry M − 1 times. Here a
-//! fetch brings the newest snapshot and what the worker itself has pushed since: as many bytes whatever M is.
+//! fetch brings the newest snapshot, as many bytes whatever M is; what the worker itself has pushed since it
+//! still has.
 //! Whoever has pushed something that is in no snapshot, and finds no newer one than at its last fetch, folds
 //! all that was pushed into the next one: so each entry is read by others about once, and waits for that no
 //! longer than until the next fetch of the worker that pushed it. One does it at a time, under a lock that
 //! expires; if it dies at it, another begins anew with the snapshot and the log as they are.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{FarEnd, Reply};
-use crate::codec::Encoder;
+use crate::codec::{self, Encoder};
 use crate::downpour::config::{Database, RunConfig};
 use crate::downpour::log::{self, Folded, LogError, Until};
-use crate::store::{FIRST_NODE, Vector};
+use crate::store::{Entry, EntryId, FIRST_NODE, Vector};
 
 /// Whoever makes a snapshot has this long before another tries, too.
 const MAKING: Duration = Duration::from_secs(1);
+/// Bytes of its own entries that a worker keeps in memory; those before them it would read again.
+const KEPT: usize = 4 << 20;
 /// What a snapshot brings is older than what entries bring, so they have to be this many times the bytes.
 const WORTH: f64 = 2.0;
 
@@ -41,8 +45,8 @@ pub(in crate::downpour) fn are_worth_it(config: &RunConfig, workers: u32) -> Res
 fn saves(workers: u32, pushed: f64, snapshot: f64) -> bool {
     let workers = f64::from(workers);
     let entries = workers * (workers - 1.0) * pushed;
-    // Each reads a snapshot and its own entries; one reads a snapshot and all entries, and writes the next.
-    let snapshots = workers * (snapshot + pushed) + 2.0 * snapshot + workers * pushed;
+    // Each reads a snapshot; one reads another and everybody's entries, and writes the next.
+    let snapshots = workers * snapshot + 2.0 * snapshot + workers * pushed;
     entries > WORTH * snapshots
 }
 
@@ -51,13 +55,59 @@ fn bytes(rows: &[(usize, usize)]) -> u64 {
     rows.iter().map(|(rows, length)| rows * length * 4).sum::<usize>() as u64
 }
 
+/// The worker's last entries, one after the other: those that no snapshot has are among them, as a rule.
+#[derive(Default)]
+pub(super) struct Recent {
+    entries: VecDeque<Entry>,
+    /// A buffer to encode the next one into.
+    spare: Vec<u8>,
+}
+
+impl Recent {
+    /// Keeps an entry, and older ones as far as the memory for them reaches. Returns a buffer instead.
+    pub(super) fn keep(&mut self, entry: Entry) -> Vec<u8> {
+        self.entries.push_back(entry);
+        let bytes = |entries: &VecDeque<Entry>| -> usize { entries.iter().map(|e| e.payload.len()).sum() };
+        while self.entries.len() > 1 && bytes(&self.entries) > KEPT {
+            self.drop_first();
+        }
+        std::mem::take(&mut self.spare)
+    }
+
+    fn drop_first(&mut self) {
+        self.spare = self.entries.pop_front().map(|entry| entry.payload).unwrap_or_default();
+    }
+
+    /// Folds into `base` what it lacks of worker `own`'s entries, up to `last`. Whether nothing is missing.
+    fn complete(
+        &mut self,
+        base: &mut Folded,
+        rows: &[(usize, usize)],
+        own: u32,
+        last: EntryId,
+    ) -> Result<bool, LogError> {
+        let mark = base.vector.entry(own).or_default();
+        while self.entries.front().is_some_and(|entry| entry.id <= mark.id) {
+            self.drop_first();
+        }
+        if self.entries.front().is_some_and(|entry| entry.prev != mark.id) {
+            return Ok(false);
+        }
+        for entry in &self.entries {
+            mark.follow(entry);
+            codec::decode_add(&entry.payload, rows, &mut base.parameters)?;
+            base.log_bytes += entry.payload.len() as u64;
+        }
+        Ok(mark.id >= last)
+    }
+}
+
 impl FarEnd {
     /// Takes over the snapshot of version `newest`, or makes the next one.
     pub(super) fn fetch_snapshot(&mut self, newest: u64, reply: &mut Reply) -> Result<(), LogError> {
         reply.complete = true;
         if newest != self.snapshot_version {
-            let own = Until::Own(self.lease.worker);
-            let base = Folded::load_until(&*self.store, &self.run, &self.rows, own)?;
+            let base = self.read_snapshot()?;
             self.adopt(base, reply);
         } else if self.log_bytes > 0
             && let Some(base) = self.make_snapshot()?
@@ -65,6 +115,17 @@ impl FarEnd {
             self.adopt(base, reply);
         }
         Ok(())
+    }
+
+    /// The newest snapshot and what this worker pushed since.
+    fn read_snapshot(&mut self) -> Result<Folded, LogError> {
+        let (own, last) = (self.lease.worker, self.last());
+        let mut base = Folded::from_snapshot(&*self.store, &self.run, &self.rows)?;
+        let recent = self.recent.get_or_insert_default();
+        if !recent.complete(&mut base, &self.rows, own, last)? {
+            base = Folded::load_until(&*self.store, &self.run, &self.rows, Until::Own(own))?;
+        }
+        Ok(base)
     }
 
     /// Folds everything into the next snapshot, unless somebody else is at it.
@@ -86,7 +147,7 @@ impl FarEnd {
     fn adopt(&mut self, base: Folded, reply: &mut Reply) {
         let own = self.lease.worker;
         reply.pushes = others(&base.vector, own).saturating_sub(others(&self.folded, own));
-        reply.bytes = bytes(&self.rows) + base.log_bytes;
+        reply.bytes = bytes(&self.rows);
         self.stand_on(base, reply);
     }
 }
