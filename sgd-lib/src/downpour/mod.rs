@@ -42,7 +42,7 @@ mod synchronizer;
 mod worker;
 
 pub use carried::Carried;
-pub use config::{Combine, ConfigError, DataRef, Database, RunConfig};
+pub use config::{Combine, ConfigError, DataRef, Database, RunConfig, StalenessLr};
 pub use event::Event;
 pub use log::{Folded, LogError};
 pub use nodes::NodeRecord;

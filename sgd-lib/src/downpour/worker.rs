@@ -24,7 +24,7 @@ use crate::dataset::{EpochOrder, Split};
 use crate::network::{Backprop, Centring};
 use crate::optimizer::Optimizer;
 use crate::state::{self, StateError};
-use crate::store::{Lease, Progress, RUN_TTL, RunKeys, Store, StoreError};
+use crate::store::{Lease, Position, Progress, RUN_TTL, RunKeys, Store, StoreError};
 use start::{check_data, read_record, wait_for_start};
 
 /// Why a worker could not go on.
@@ -160,6 +160,8 @@ pub struct Worker<'a> {
     sum: Vec<f32>,
     snapshot_due: bool,
     all_done: bool,
+    /// Where each worker stood at the last fetch.
+    stands: Vec<Position>,
     /// The next request is answered when everything is in the global store.
     pass_on: bool,
     /// The last fetch found everybody where this worker waits for them.
@@ -223,7 +225,7 @@ impl<'a> Worker<'a> {
             FarEnd::new(log.clone(), log_keys.clone(), stream, rows.clone(), extent, &folded, global);
         let mut worker = Self {
             link: Link::start(far_end, lease.worker)?,
-            replica: Replica::new(folded.parameters, config.codec, &rows, schedule.is_synchronous()),
+            replica: Replica::new(folded.parameters, config.codec, &rows, schedule.coupling()),
             backprop: Backprop::new(&config.architecture, config.batch_size as usize, config.dropout),
             centring: config.optimizer.is_linear().then(|| Centring::new(&config.architecture, train)),
             optimizer: config.optimizer.build(parameters),
@@ -246,6 +248,7 @@ impl<'a> Worker<'a> {
             sum: vec![0.0; parameters],
             snapshot_due: false,
             all_done: false,
+            stands: vec![Position::default(); workers as usize],
             pass_on: false,
             complete: false,
             gone_since: None,

@@ -213,7 +213,8 @@ impl FarEnd {
             self.fold(awaited, reply)?;
         }
         let end = Position { epoch: self.epochs, minibatch: 0 };
-        reply.all_done = (0..self.workers).all(|worker| self.stands_at(worker) >= end);
+        reply.stands = (0..self.workers).map(|worker| self.stands_at(worker)).collect();
+        reply.all_done = reply.stands.iter().all(|at| *at >= end);
         if self.watched.elapsed() >= WATCH_INTERVAL {
             self.watched = Instant::now();
             let (store, run) = match &self.global {

@@ -8,6 +8,7 @@ use crate::downpour::carried::Carried;
 use crate::downpour::log::{Folded, LogError};
 use crate::downpour::record::Model;
 use crate::downpour::run::StopReason;
+use crate::downpour::schedule::Coupling;
 use crate::store::{EntryKind, Position, StoreError};
 
 /// Whoever makes the model has this long before another tries.
@@ -110,12 +111,13 @@ impl Worker<'_> {
         Ok(self.ending.unwrap_or(Departure::HandedOver))
     }
 
-    fn leave_to_the_successor(&self, planned: bool) {
+    fn leave_to_the_successor(&mut self, planned: bool) {
         let carried = Carried {
             token: self.lease.token,
             at: self.progress.at,
             planned,
             optimizer: self.optimizer.accumulators().to_vec(),
+            algorithm: self.memory().to_vec(),
             untried: self.evaluator.since(),
         };
         if let Err(error) = self.surroundings.leave(self.lease.worker, carried) {
@@ -124,12 +126,23 @@ impl Worker<'_> {
         }
     }
 
+    /// What the algorithm remembers beside the log.
+    fn memory(&mut self) -> &mut [f32] {
+        match self.schedule.coupling() {
+            Coupling::Elastic => self.replica.parameters(),
+            Coupling::Follows | Coupling::ComesBack => self.schedule.memory_mut(),
+        }
+    }
+
     /// Goes on from what the predecessor left.
     pub(super) fn take_up(&mut self, carried: &Carried) {
-        let accumulators = self.optimizer.accumulators_mut();
-        if accumulators.len() == carried.optimizer.len() {
-            accumulators.copy_from_slice(&carried.optimizer);
-        }
+        let copy = |to: &mut [f32], from: &[f32]| {
+            if to.len() == from.len() {
+                to.copy_from_slice(from);
+            }
+        };
+        copy(self.optimizer.accumulators_mut(), &carried.optimizer);
+        copy(self.memory(), &carried.algorithm);
         self.evaluator.go_on_from(carried.untried);
     }
 
