@@ -2,6 +2,7 @@
 
 mod ending;
 mod epoch;
+mod relief;
 mod start;
 mod talk;
 
@@ -16,6 +17,7 @@ use super::link::{FarEnd, GlobalEnd, Link};
 use super::log::{Folded, LogError, Until};
 use super::partition::Partition;
 use super::record::WorkerRecord;
+use super::relief::Relief;
 use super::replica::Replica;
 use super::run::{Run, StopReason};
 use super::schedule::{Schedule, Since};
@@ -168,6 +170,8 @@ pub struct Worker<'a> {
     complete: bool,
     /// Since when somebody for whom this worker may wait has been gone.
     gone_since: Option<(u32, Instant)>,
+    /// Who does whose minibatches, as far as this worker has read.
+    relief: Relief,
     /// Whether its predecessor left by plan.
     planned: bool,
     /// Why training has to end, once it has.
@@ -252,6 +256,7 @@ impl<'a> Worker<'a> {
             pass_on: false,
             complete: false,
             gone_since: None,
+            relief: Relief::default(),
             planned,
             ending: None,
             record,
@@ -263,6 +268,9 @@ impl<'a> Worker<'a> {
         };
         if let Some(carried) = carried {
             worker.take_up(&carried);
+        }
+        if resumed {
+            worker.take_over_shard()?;
         }
         Ok(worker)
     }

@@ -17,39 +17,41 @@ pub(crate) fn part(data: &Dataset) -> Split<'_> {
     data.train().first(SAMPLES)
 }
 
-/// A place that keeps what workers leave, and in which one dies when it has been asked `dies_after` times
-/// whether to leave.
+/// A place that keeps what workers leave, and in which something happens before each minibatch, and while
+/// a worker waits.
 pub(crate) struct Here {
-    dies_after: AtomicU64,
-    /// How much longer a minibatch takes here.
-    pause: Duration,
-    pub(crate) wanted: Mutex<Vec<u32>>,
+    happens: Box<dyn Fn() + Send + Sync>,
+    wanted: Mutex<Vec<u32>>,
     left: Mutex<Option<Carried>>,
 }
 
 impl Here {
     pub(crate) fn for_ever() -> Self {
-        Self::until(u64::MAX)
+        Self::where_happens(|| ())
     }
 
+    /// A worker dies when it has been asked `dies_after` times whether to leave.
     pub(crate) fn until(dies_after: u64) -> Self {
-        Self {
-            dies_after: AtomicU64::new(dies_after),
-            pause: Duration::ZERO,
-            wanted: Mutex::default(),
-            left: Mutex::default(),
-        }
+        let left = AtomicU64::new(dies_after);
+        Self::where_happens(move || {
+            assert_ne!(left.fetch_sub(1, Ordering::Relaxed), 0, "dies here, as planned");
+        })
     }
 
-    pub(crate) fn slow(pause: Duration) -> Self {
-        Self { pause, ..Self::for_ever() }
+    /// A worker waits at the gate.
+    pub(crate) fn at(gate: &Arc<Gate>) -> Self {
+        let gate = gate.clone();
+        Self::where_happens(move || gate.pass())
+    }
+
+    pub(crate) fn where_happens(happens: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { happens: Box::new(happens), wanted: Mutex::default(), left: Mutex::default() }
     }
 }
 
 impl Surroundings for Here {
     fn must_leave(&self) -> bool {
-        assert_ne!(self.dies_after.fetch_sub(1, Ordering::Relaxed), 0, "dies here, as planned");
-        thread::sleep(self.pause);
+        (self.happens)();
         false
     }
 
@@ -67,7 +69,7 @@ impl Surroundings for Here {
     }
 }
 
-/// A place where a worker waits, before its first minibatch, until it is let go on.
+/// Where a worker waits until it is let go on.
 #[derive(Default)]
 pub(crate) struct Gate {
     arrived: AtomicBool,
@@ -75,6 +77,13 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
+    pub(crate) fn pass(&self) {
+        self.arrived.store(true, Ordering::Release);
+        while !self.open.load(Ordering::Acquire) {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     pub(crate) fn await_arrival(&self) {
         while !self.arrived.load(Ordering::Acquire) {
             thread::sleep(Duration::from_millis(1));
@@ -84,18 +93,6 @@ impl Gate {
     pub(crate) fn open(&self) {
         self.open.store(true, Ordering::Release);
     }
-}
-
-impl Surroundings for Gate {
-    fn must_leave(&self) -> bool {
-        self.arrived.store(true, Ordering::Release);
-        while !self.open.load(Ordering::Acquire) {
-            thread::sleep(Duration::from_millis(1));
-        }
-        false
-    }
-
-    fn recruit(&self, _worker: u32) {}
 }
 
 pub(crate) fn create(store: Arc<dyn Store>, config: RunConfig) -> Run {
@@ -110,7 +107,7 @@ pub(crate) fn invoke(
     data: &Dataset,
     worker: u32,
     from: Option<u64>,
-    here: &dyn Surroundings,
+    here: &Here,
     ttl: u64,
 ) -> (Departure, u64) {
     let place = format!("{worker}-{from:?}-{:?}", thread::current().id());

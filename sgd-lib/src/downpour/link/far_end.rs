@@ -222,7 +222,7 @@ impl FarEnd {
                 None => (&self.store, &self.run),
             };
             let held = store.held(run, 0..self.workers)?;
-            let missing = (0..).zip(held).filter(|(worker, held)| !held && self.stands_at(*worker) < end);
+            let missing = (0..).zip(held).filter(|(_, held)| !held);
             reply.missing = Some(missing.map(|(worker, _)| worker).collect());
         }
         Ok(())

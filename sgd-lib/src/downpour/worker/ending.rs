@@ -9,7 +9,7 @@ use crate::downpour::log::{Folded, LogError};
 use crate::downpour::record::Model;
 use crate::downpour::run::StopReason;
 use crate::downpour::schedule::Coupling;
-use crate::store::{EntryKind, Position, StoreError};
+use crate::store::{EntryKind, StoreError};
 
 /// Whoever makes the model has this long before another tries.
 const FINISH_LOCK: Duration = Duration::from_secs(10);
@@ -29,7 +29,10 @@ impl Worker<'_> {
                 self.ending = Some(Departure::HandedOver);
                 break;
             }
-            if self.all_done
+            if self.relieve()? {
+                continue;
+            }
+            if self.everybody_is_done()
                 && self.try_finish()?
                 && let Some(folded) = self.everything()?
             {
@@ -44,6 +47,12 @@ impl Worker<'_> {
             self.settle()?;
         }
         Ok(())
+    }
+
+    /// Nobody has anything left to do. Whoever is done gives nothing away any more, so what was read after that
+    /// is all.
+    fn everybody_is_done(&self) -> bool {
+        self.all_done && (0..self.partition.workers()).all(|worker| self.is_done(worker))
     }
 
     /// The last push, the record, and the lease back.
@@ -185,8 +194,8 @@ impl Worker<'_> {
     /// The same, once all that the workers have pushed is in it: a node's last sum may be on its way.
     fn everything(&self) -> Result<Option<Folded>, LogError> {
         let folded = self.folded()?;
-        let end = Position { epoch: self.config.epochs, minibatch: 0 };
-        let all = (0..self.partition.workers()).all(|worker| folded.progress(worker).at >= end);
+        let last = |worker| self.relief.last(worker, self.config.epochs);
+        let all = (0..self.partition.workers()).all(|worker| folded.progress(worker).at >= last(worker));
         Ok(all.then_some(folded))
     }
 

@@ -164,7 +164,8 @@ impl Worker<'_> {
                 self.ending = Some(Departure::Finished(reason.parse().unwrap_or(StopReason::Requested)));
             }
         }
-        if let Some(missing) = reply.missing {
+        if let Some(mut missing) = reply.missing {
+            missing.retain(|worker| !self.is_done(*worker));
             self.gone_since = missing.first().map(|worker| match self.gone_since {
                 Some((gone, since)) if gone == *worker => (gone, since),
                 _ => (*worker, Instant::now()),
@@ -221,10 +222,12 @@ impl Worker<'_> {
             return Ok(());
         }
         let trained = (self.progress.samples - samples).max(1) as f64;
+        // What it does for others after its last epoch is in no epoch of its own.
+        let at = self.progress.at;
         let event = Event::Progress {
             worker: self.lease.worker,
-            epoch: self.progress.at.epoch,
-            share: self.progress.at.minibatch as f32 / own.max(1) as f32,
+            epoch: at.epoch,
+            share: if at.epoch < self.config.epochs { at.minibatch as f32 / own.max(1) as f32 } else { 0.0 },
             samples: self.progress.samples,
             samples_per_s: (trained / elapsed.as_secs_f64()) as f32,
             loss: (self.loss_sum / trained) as f32,
