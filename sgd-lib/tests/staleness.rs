@@ -123,11 +123,14 @@ fn late_push(store: Arc<dyn Store>, data: &Dataset, combine: Combine, staleness_
         batch_size: 1001,
         ..support::config_for(data, 2)
     };
-    let (run, gate) = (create(store, config), Arc::new(Gate::default()));
+    let (run, early, gate) = (create(store, config), Arc::new(Gate::default()), Arc::new(Gate::default()));
     thread::scope(|scope| {
+        // A first fetch of a stream that was not there before would only find that it is.
+        scope.spawn(|| invoke(&run, data, 0, None, &Here::at(&early), 20_000));
+        early.await_arrival();
         scope.spawn(|| invoke(&run, data, 1, None, &Here::at(&gate), 20_000));
         gate.await_arrival();
-        scope.spawn(|| invoke(&run, data, 0, None, &Here::for_ever(), 20_000));
+        early.open();
         // Two minibatches, and the epoch's end.
         while pushes(&run, 0) < 3 {
             thread::sleep(Duration::from_millis(1));

@@ -93,7 +93,7 @@ settings! {
     batch_size: usize, "batch_size", Some("batch-size"), "32", Kind::Integer { least: 1, most: 65_536 },
         "images in a minibatch";
     n_fetch: usize, "n_fetch", Some("n-fetch"), "10", UP_TO_A_MILLION,
-        "minibatches between two fetches of the others' parameters; but with downpour, each push comes with one";
+        "minibatches between two fetches of the others' parameters by downpour; with other algorithms each push comes with one";
     n_push: usize, "n_push", Some("n-push"), "10", UP_TO_A_MILLION,
         "minibatches between two pushes of a worker's own";
     learning_rate: Option<f32>, "alpha", Some("learning-rate"), "none",
@@ -117,7 +117,7 @@ settings! {
         "how workers train together: downpour, nobody waits for anybody; easgd, neither, and every n_push minibatches parameters of one's own and those of all are drawn together; average, all average their parameters every n_push minibatches; diloco, that with Nesterov momentum, for an n_push of hundreds";
     combine: Combine, "combine", Some("combine"), "mean", Kind::Choice(words::COMBINE),
         "with downpour, whether pushes count for their mean over the workers or for their sum";
-    max_staleness: Option<u32>, "max_staleness", Some("max-staleness"), "none",
+    max_staleness: Option<usize>, "max_staleness", Some("max-staleness"), "none",
         Kind::Integer { least: 0, most: 1_000_000 },
         "with downpour and easgd, pushes that a worker may be ahead of the slowest before it waits; a push then has not seen more than twice as many and one of each other worker";
     staleness_lr: StalenessLr, "staleness_lr", Some("staleness-lr"), "keep", Kind::Choice(words::STALENESS_LR),

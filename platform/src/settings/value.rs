@@ -236,6 +236,7 @@ words!(
     Algorithm,
     Codec,
     Combine,
+    StalenessLr,
     Database,
     Dataset,
     DatasetSource,

@@ -334,3 +334,57 @@ impl RunConfig {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(change: impl FnOnce(&mut RunConfig)) -> Option<String> {
+        let network = Architecture::new(784, &[100], 47).unwrap();
+        let mut config = RunConfig::new(DataRef::named("test"), network);
+        change(&mut config);
+        config.validate().err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_said_of_staleness_has_to_fit() {
+        for algorithm in [Algorithm::Downpour, Algorithm::Easgd] {
+            let bounded =
+                |config: &mut RunConfig| (config.algorithm, config.max_staleness) = (algorithm, Some(0));
+            assert_eq!(error(bounded), None);
+        }
+        assert_eq!(
+            error(|config| (config.algorithm, config.max_staleness) = (Algorithm::Diloco, Some(3))).unwrap(),
+            "max_staleness is 3, with algorithm diloco, in which nothing is stale; wanted is none, or algorithm downpour or easgd"
+        );
+        assert_eq!(
+            error(|config| (config.database, config.max_staleness) = (Database::Local, Some(4))).unwrap(),
+            "max_staleness is 4, with database local and an n_sync of 5; wanted is n_sync or more, or database global"
+        );
+        assert_eq!(error(|config| config.staleness_lr = StalenessLr::Divide), None);
+        let easgd = |config: &mut RunConfig| {
+            (config.algorithm, config.staleness_lr) = (Algorithm::Easgd, StalenessLr::Divide);
+        };
+        assert_eq!(
+            error(easgd).unwrap(),
+            "staleness_lr is divide, with algorithm easgd; wanted is keep, or algorithm downpour"
+        );
+    }
+
+    #[test]
+    fn what_an_invocation_leaves_has_to_fit() {
+        // 4.2 million parameters: 16.1 MiB a value.
+        let wide = |algorithm, train_type| {
+            error(|config| {
+                config.architecture = Architecture::new(784, &[5_070], 47).unwrap();
+                (config.algorithm, config.train_type) = (algorithm, train_type);
+            })
+        };
+        for algorithm in [Algorithm::Easgd, Algorithm::Diloco] {
+            assert_eq!(wide(algorithm, 3), None);
+            let error = wide(algorithm, 2).unwrap();
+            assert!(error.starts_with("train_type is 2, with 168"), "{error}");
+        }
+        assert_eq!(wide(Algorithm::Downpour, 2), None);
+    }
+}

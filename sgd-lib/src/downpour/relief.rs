@@ -20,6 +20,9 @@ use super::partition::Partition;
 use crate::state::{self, StateError, Versioned};
 use crate::store::{Position, RUN_TTL, RunKeys, Store};
 
+/// Fewer minibatches are done sooner than they are given away.
+const LEAST: u32 = 4;
+
 /// What one worker gave to another of its own minibatches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Gift {
@@ -120,13 +123,16 @@ impl Relief {
         let part = left / (idle.len() as u64 + 1);
         // So many minibatches at once, and the rest later.
         let part = u32::try_from(part).unwrap_or(u32::MAX);
+        if idle.is_empty() || part < LEAST {
+            return false;
+        }
         let mut end = left;
         for to in idle {
             end -= u64::from(part);
             let begin = partition.after(worker, at, end);
-            self.gifts.extend((part > 0).then_some(Gift { from: worker, to: *to, begin, minibatches: part }));
+            self.gifts.push(Gift { from: worker, to: *to, begin, minibatches: part });
         }
-        part > 0 && !idle.is_empty()
+        true
     }
 }
 
@@ -141,9 +147,9 @@ mod tests {
         Position { epoch, minibatch }
     }
 
-    /// 7 minibatches: 3, 2 and 2 for three workers.
+    /// 65 minibatches: 22, 22 and 21 for three workers.
     fn partition() -> Partition {
-        Partition::new(65, 10, 3)
+        Partition::new(649, 10, 3)
     }
 
     /// All minibatches that a worker has to do from the beginning, its own and others'.
@@ -159,10 +165,10 @@ mod tests {
     #[test]
     fn whatever_is_given_each_minibatch_is_somebodys() {
         let everything: Vec<_> =
-            (0..EPOCHS).flat_map(|epoch| (0..7).map(move |index| (epoch, index))).collect();
+            (0..EPOCHS).flat_map(|epoch| (0..65).map(move |index| (epoch, index))).collect();
         let mut relief = Relief::default();
         for (worker, idle, from) in
-            [(0, [1, 2].as_slice(), at(0, 1)), (0, &[1], at(0, 2)), (2, &[1], at(2, 0)), (0, &[2], at(1, 0))]
+            [(0, [1, 2].as_slice(), at(0, 1)), (0, &[1], at(0, 9)), (2, &[1], at(2, 0)), (0, &[2], at(0, 9))]
         {
             let before = relief.end(worker, EPOCHS);
             assert!(relief.give(worker, idle, from, partition(), EPOCHS), "{worker} {idle:?}");
@@ -172,8 +178,8 @@ mod tests {
             all.sort_unstable();
             assert_eq!(all, everything, "{worker} {idle:?}");
         }
-        // 8, then 3 of 9 − 1 − … of worker 0 are left; it gave 2 and 2, then 1, then nothing is to be divided.
-        assert!(!relief.clone().give(0, &[1, 2], at(1, 0), partition(), EPOCHS));
+        // Of 66 minibatches 13 are left to it.
+        assert!(!relief.give(0, &[1], at(0, 6), partition(), EPOCHS), "not worth it");
         assert!(!relief.give(1, &[], at(0, 0), partition(), EPOCHS), "nobody is idle");
     }
 
@@ -182,10 +188,11 @@ mod tests {
         let mut relief = Relief::default();
         assert_eq!((relief.end(0, EPOCHS), relief.last(1, EPOCHS)), (at(3, 0), at(3, 0)));
         assert!(relief.give(0, &[1], at(0, 1), partition(), EPOCHS));
-        assert_eq!((relief.end(0, EPOCHS), relief.last(1, EPOCHS)), (at(1, 2), at(3, 4)));
-        assert_eq!(relief.given(1, 0, partition()), Some((0, at(1, 2))));
-        assert_eq!(relief.given(1, 3, partition()), Some((0, at(2, 2))));
-        assert_eq!(relief.given(1, 4, partition()), None);
+        // 65 are left, of which it keeps 33.
+        assert_eq!((relief.end(0, EPOCHS), relief.last(1, EPOCHS)), (at(1, 12), at(3, 32)));
+        assert_eq!(relief.given(1, 0, partition()), Some((0, at(1, 12))));
+        assert_eq!(relief.given(1, 31, partition()), Some((0, at(2, 21))));
+        assert_eq!(relief.given(1, 32, partition()), None);
     }
 
     #[test]
