@@ -36,6 +36,19 @@ fn check(name: &str, figures: &[&str]) {
 }
 
 #[test]
+fn convergence() {
+    check(
+        "convergence",
+        &[
+            "convergence.codec_bytes",
+            "convergence.algorithm_bytes",
+            "convergence.straggler_epochs",
+            "convergence.straggler_target",
+        ],
+    );
+}
+
+#[test]
 fn databases() {
     check("databases", &["databases.time", "databases.bytes", "databases.accuracy"]);
 }

@@ -53,6 +53,8 @@ pub fn run_config(settings: &Settings, data: &Manifest) -> Result<RunConfig, Tra
         optimizer: settings.optimizer,
         algorithm: settings.algorithm,
         combine: settings.combine,
+        max_staleness: settings.max_staleness.map(narrow),
+        staleness_lr: settings.staleness_lr,
         database: settings.database,
         n_sync: narrow(settings.n_sync),
         codec: match settings.codec {

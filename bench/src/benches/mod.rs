@@ -1,5 +1,6 @@
 //! The benchmarks.
 
+mod convergence;
 mod databases;
 mod scale;
 mod train_types;
@@ -22,6 +23,11 @@ pub(crate) struct Bench {
 
 /// Every benchmark, in the order in which all of them run.
 pub(crate) const ALL: &[Bench] = &[
+    Bench {
+        name: "convergence",
+        about: "time, samples and bytes to an accuracy, by what may be varied",
+        run: convergence::run,
+    },
     Bench {
         name: "databases",
         about: "a Redis on each of three nodes against one for all, to 80 %",

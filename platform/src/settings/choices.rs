@@ -132,8 +132,9 @@ automatic! {
 pub(super) mod words {
     pub(crate) const SCHEDULE: &[&str] = &["constant", "linear", "cosine"];
     pub(crate) const OPTIMIZER: &[&str] = &["sgd", "momentum", "adagrad"];
-    pub(crate) const ALGORITHM: &[&str] = &["downpour", "average"];
+    pub(crate) const ALGORITHM: &[&str] = &["downpour", "average", "easgd", "diloco"];
     pub(crate) const COMBINE: &[&str] = &["mean", "sum"];
     pub(crate) const DATABASE: &[&str] = &["global", "local"];
+    pub(crate) const STALENESS_LR: &[&str] = &["keep", "divide"];
     pub(crate) const TRANSPOSE: &[&str] = &["auto", "yes", "no"];
 }

@@ -118,8 +118,8 @@ impl Settings {
             let beside = "`train_type` 1, a single function".to_owned();
             return clash("number_of_workers", self.workers.to_string(), "1, or another train_type", beside);
         }
-        if self.algorithm == Algorithm::Average && self.is_given("combine") {
-            let beside = "`algorithm` average, which weights workers by their samples".to_owned();
+        if self.algorithm != Algorithm::Downpour && self.is_given("combine") {
+            let beside = format!("`algorithm` {}, which weights pushes itself", self.algorithm);
             return clash("combine", self.combine.to_string(), "none given, or algorithm downpour", beside);
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::path::PathBuf;
 
 use sgd_lib::dataset::Transpose;
-use sgd_lib::downpour::{Algorithm, Combine, Database};
+use sgd_lib::downpour::{Algorithm, Combine, Database, StalenessLr};
 use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
 
 use super::choices::{Codec, Dataset, DatasetSource, FanOut, TrainType, words};
@@ -93,7 +93,7 @@ settings! {
     batch_size: usize, "batch_size", Some("batch-size"), "32", Kind::Integer { least: 1, most: 65_536 },
         "images in a minibatch";
     n_fetch: usize, "n_fetch", Some("n-fetch"), "10", UP_TO_A_MILLION,
-        "minibatches between two fetches of the others' parameters; with average, each push comes with one";
+        "minibatches between two fetches of the others' parameters by downpour; with other algorithms each push comes with one";
     n_push: usize, "n_push", Some("n-push"), "10", UP_TO_A_MILLION,
         "minibatches between two pushes of a worker's own";
     learning_rate: Option<f32>, "alpha", Some("learning-rate"), "none",
@@ -114,9 +114,14 @@ settings! {
     optimizer: OptimizerKind, "optimizer", Some("optimizer"), "sgd", Kind::Choice(words::OPTIMIZER),
         "what a gradient does to the parameters";
     algorithm: Algorithm, "algorithm", Some("algorithm"), "downpour", Kind::Choice(words::ALGORITHM),
-        "how workers train together: downpour, nobody waits for anybody; average, all average their parameters every n_push minibatches";
+        "how workers train together: downpour, nobody waits for anybody; easgd, neither, and every n_push minibatches parameters of one's own and those of all are drawn together; average, all average their parameters every n_push minibatches; diloco, that with Nesterov momentum, for an n_push of hundreds";
     combine: Combine, "combine", Some("combine"), "mean", Kind::Choice(words::COMBINE),
         "with downpour, whether pushes count for their mean over the workers or for their sum";
+    max_staleness: Option<usize>, "max_staleness", Some("max-staleness"), "none",
+        Kind::Integer { least: 0, most: 1_000_000 },
+        "with downpour and easgd, pushes that a worker may be ahead of the slowest before it waits; a push then has not seen more than twice as many and one of each other worker";
+    staleness_lr: StalenessLr, "staleness_lr", Some("staleness-lr"), "keep", Kind::Choice(words::STALENESS_LR),
+        "with downpour, whether a push's learning rate is divided by the number of updates that it has not seen";
     train_type: TrainType, "train_type", Some("train-type"), "3", Kind::Choice(TrainType::NAMES),
         "1: one function does everything; 2: setup, then train functions of which each invocation does one epoch and schedules the next; 3: setup, then train functions that run to the end";
     database: Database, "database", Some("database"), "global", Kind::Choice(words::DATABASE),

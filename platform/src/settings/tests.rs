@@ -159,7 +159,9 @@ fn a_value_out_of_range_is_named_with_its_range() {
         ("dropout_percent", "20", "a number from 0 and below 1"),
         ("dropout_percent", "0.99999999999", "a number from 0 and below 1"),
         ("optimizer", "adam", "one of sgd, momentum, adagrad"),
-        ("algorithm", "mean", "one of downpour, average"),
+        ("algorithm", "mean", "one of downpour, average, easgd, diloco"),
+        ("max_staleness", "-1", "a whole number from 0 to 1000000, or none"),
+        ("staleness_lr", "halve", "one of keep, divide"),
         ("combine", "max", "one of mean, sum"),
         ("train_type", "4", "one of 1, 2, 3"),
         ("fan_out", "queue", "one of direct, async"),
@@ -277,6 +279,6 @@ fn settings_that_do_not_go_together_are_named() {
     let error = given(r#"{"algorithm": "average", "combine": "mean"}"#).unwrap_err().to_string();
     assert_eq!(
         error,
-        "`combine` with `algorithm` average, which weights workers by their samples: found mean, wanted none given, or algorithm downpour"
+        "`combine` with `algorithm` average, which weights pushes itself: found mean, wanted none given, or algorithm downpour"
     );
 }

@@ -8,7 +8,7 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use sgd_lib::dataset::Transpose;
-use sgd_lib::downpour::{Algorithm, Combine, Database};
+use sgd_lib::downpour::{Algorithm, Combine, Database, StalenessLr};
 use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
 
 use super::choices::{Codec, Dataset, DatasetSource, FanOut, TrainType};
@@ -236,6 +236,7 @@ words!(
     Algorithm,
     Codec,
     Combine,
+    StalenessLr,
     Database,
     Dataset,
     DatasetSource,

@@ -16,6 +16,8 @@ pub struct Carried {
     pub(super) planned: bool,
     /// The optimizer's accumulators.
     pub(super) optimizer: Vec<f32>,
+    /// What the algorithm remembers: the outer optimizer's velocity, or θ where it keeps a distance.
+    pub(super) algorithm: Vec<f32>,
     /// Samples since the parameters were last tried on test images.
     pub(super) untried: u64,
 }

@@ -53,6 +53,37 @@ impl FromStr for Combine {
     }
 }
 
+/// What staleness does to the learning rate of a push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StalenessLr {
+    /// Nothing.
+    Keep,
+    /// Divides it (Zhang et al. 2016: "Staleness-aware async-SGD for distributed deep learning").
+    Divide,
+}
+
+impl fmt::Display for StalenessLr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Keep => "keep",
+            Self::Divide => "divide",
+        })
+    }
+}
+
+impl FromStr for StalenessLr {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "keep" => Ok(Self::Keep),
+            "divide" => Ok(Self::Divide),
+            other => Err(format!("{other:?} is nothing that staleness does; wanted is keep or divide")),
+        }
+    }
+}
+
 /// Where workers push to and fetch from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -146,6 +177,10 @@ pub struct RunConfig {
     pub algorithm: Algorithm,
     /// How pushes are put together by [`Algorithm::Downpour`].
     pub combine: Combine,
+    /// Pushes that a worker may be ahead of the slowest; `None`: any number.
+    pub max_staleness: Option<u32>,
+    /// What staleness does to a push by [`Algorithm::Downpour`].
+    pub staleness_lr: StalenessLr,
     /// Where workers push to.
     pub database: Database,
     /// With a database on each node: pushes by a node's workers after which their sum is passed on.
@@ -186,6 +221,8 @@ impl RunConfig {
             optimizer: OptimizerKind::Sgd,
             algorithm: Algorithm::Downpour,
             combine: Combine::Mean,
+            max_staleness: None,
+            staleness_lr: StalenessLr::Keep,
             database: Database::Global,
             n_sync: 5,
             codec: Codec::Int8,
@@ -260,15 +297,94 @@ impl RunConfig {
             let fits = target > 0.0 && target <= 1.0;
             range("target_accuracy", target as f32, fits, "above 0 and at most 1")?;
         }
-        // What an invocation leaves to the next beside the log has to fit into a typed value.
-        let carried = 4 * self.architecture.parameter_count() * self.optimizer.accumulators_per_parameter();
+        self.validate_staleness()?;
+        self.validate_carried()
+    }
+
+    /// Whether what is said of staleness fits the algorithm and the database.
+    fn validate_staleness(&self) -> Result<(), ConfigError> {
+        let error = |field, found: String, wanted| Err(ConfigError { field, found, wanted });
+        if self.staleness_lr == StalenessLr::Divide && self.algorithm != Algorithm::Downpour {
+            let found = format!("divide, with algorithm {}", self.algorithm);
+            return error("staleness_lr", found, "keep, or algorithm downpour");
+        }
+        let Some(most) = self.max_staleness else { return Ok(()) };
+        if self.algorithm.is_synchronous() {
+            let found = format!("{most}, with algorithm {}, in which nothing is stale", self.algorithm);
+            return error("max_staleness", found, "none, or algorithm downpour or easgd");
+        }
+        if self.database == Database::Local && most < self.n_sync {
+            let found = format!("{most}, with database local and an n_sync of {}", self.n_sync);
+            return error("max_staleness", found, "n_sync or more, or database global");
+        }
+        Ok(())
+    }
+
+    /// Whether what an invocation leaves to the next beside the log fits into a typed value.
+    fn validate_carried(&self) -> Result<(), ConfigError> {
+        let values = self.optimizer.accumulators_per_parameter() + self.algorithm.memory_per_parameter();
+        let carried = 4 * self.architecture.parameter_count() * values;
         if self.invocation_is_an_epoch() && carried + 64 > MAX_VALUE_BYTES {
             return Err(ConfigError {
                 field: "train_type",
-                found: format!("2, with {carried} bytes of the optimizer's accumulators"),
-                wanted: "3, or optimizer sgd, or accumulators of less than 16 MiB",
+                found: format!("2, with {carried} bytes of what optimizer and algorithm remember"),
+                wanted: "3, or optimizer sgd, or algorithm downpour or average, so that it is less than 16 MiB",
             });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(change: impl FnOnce(&mut RunConfig)) -> Option<String> {
+        let network = Architecture::new(784, &[100], 47).unwrap();
+        let mut config = RunConfig::new(DataRef::named("test"), network);
+        change(&mut config);
+        config.validate().err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_said_of_staleness_has_to_fit() {
+        for algorithm in [Algorithm::Downpour, Algorithm::Easgd] {
+            let bounded =
+                |config: &mut RunConfig| (config.algorithm, config.max_staleness) = (algorithm, Some(0));
+            assert_eq!(error(bounded), None);
+        }
+        assert_eq!(
+            error(|config| (config.algorithm, config.max_staleness) = (Algorithm::Diloco, Some(3))).unwrap(),
+            "max_staleness is 3, with algorithm diloco, in which nothing is stale; wanted is none, or algorithm downpour or easgd"
+        );
+        assert_eq!(
+            error(|config| (config.database, config.max_staleness) = (Database::Local, Some(4))).unwrap(),
+            "max_staleness is 4, with database local and an n_sync of 5; wanted is n_sync or more, or database global"
+        );
+        assert_eq!(error(|config| config.staleness_lr = StalenessLr::Divide), None);
+        let easgd = |config: &mut RunConfig| {
+            (config.algorithm, config.staleness_lr) = (Algorithm::Easgd, StalenessLr::Divide);
+        };
+        assert_eq!(
+            error(easgd).unwrap(),
+            "staleness_lr is divide, with algorithm easgd; wanted is keep, or algorithm downpour"
+        );
+    }
+
+    #[test]
+    fn what_an_invocation_leaves_has_to_fit() {
+        // 4.2 million parameters: 16.1 MiB a value.
+        let wide = |algorithm, train_type| {
+            error(|config| {
+                config.architecture = Architecture::new(784, &[5_070], 47).unwrap();
+                (config.algorithm, config.train_type) = (algorithm, train_type);
+            })
+        };
+        for algorithm in [Algorithm::Easgd, Algorithm::Diloco] {
+            assert_eq!(wide(algorithm, 3), None);
+            let error = wide(algorithm, 2).unwrap();
+            assert!(error.starts_with("train_type is 2, with 168"), "{error}");
+        }
+        assert_eq!(wide(Algorithm::Downpour, 2), None);
     }
 }

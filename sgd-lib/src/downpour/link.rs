@@ -66,10 +66,12 @@ pub(super) struct Reply {
     pub(super) lease_held: bool,
     /// The log has grown so much that a snapshot should be written.
     pub(super) snapshot_due: bool,
-    /// Workers below the end of training whose lease nobody holds, where somebody looked.
+    /// Workers whose lease nobody holds, where somebody looked.
     pub(super) missing: Option<Vec<u32>>,
     /// Whether every worker's stream stands at the end of the last epoch.
     pub(super) all_done: bool,
+    /// Where each worker stands, where a fetch was asked for.
+    pub(super) stands: Vec<Position>,
 }
 
 /// The worker's end of the link.

@@ -14,6 +14,7 @@
 //! | `worker` | the training loop |
 //! | `schedule` | when workers push and fetch, and who waits for whom: an algorithm each |
 //! | `partition` | whose minibatch is whose |
+//! | `relief` | what a slow worker gives to others |
 //! | `carried` | what a worker leaves to its successor beside the log |
 //! | `replica` | a worker's copy of the parameters: base, residue, push, fold |
 //! | `site`, `nodes` | where a worker's pushes go: the global store or its node's |
@@ -33,6 +34,7 @@ mod log;
 mod nodes;
 mod partition;
 mod record;
+mod relief;
 mod replica;
 mod run;
 mod schedule;
@@ -42,7 +44,7 @@ mod synchronizer;
 mod worker;
 
 pub use carried::Carried;
-pub use config::{Combine, ConfigError, DataRef, Database, RunConfig};
+pub use config::{Combine, ConfigError, DataRef, Database, RunConfig, StalenessLr};
 pub use event::Event;
 pub use log::{Folded, LogError};
 pub use nodes::NodeRecord;

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::store::Position;
+
 /// Minibatch i of an epoch belongs to worker i mod M: each to exactly one. All epochs are divided alike,
 /// so every worker knows what the others have to do.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +36,21 @@ impl Partition {
         worker + minibatch * self.workers
     }
 
+    /// How many of `worker`'s own minibatches lie between two positions.
+    pub(super) fn between(self, worker: u32, from: Position, to: Position) -> u64 {
+        let own = u64::from(self.own(worker));
+        let number = |at: Position| u64::from(at.epoch) * own + u64::from(at.minibatch);
+        number(to).saturating_sub(number(from))
+    }
+
+    /// The position `minibatches` of `worker`'s own minibatches after `from`.
+    pub(super) fn after(self, worker: u32, from: Position, minibatches: u64) -> Position {
+        let own = u64::from(self.own(worker)).max(1);
+        let number = u64::from(from.epoch) * own + u64::from(from.minibatch) + minibatches;
+        let narrow = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        Position { epoch: narrow(number / own), minibatch: narrow(number % own) }
+    }
+
     /// Samples of the minibatches that all workers have under these numbers: these follow one another.
     pub(super) fn samples(self, numbers: Range<u32>) -> u64 {
         let before = |number: u32| {
@@ -60,6 +77,15 @@ mod tests {
             let total = samples.div_ceil(batch_size as usize) as u32;
             assert_eq!(indexes, (0..total).collect::<Vec<_>>(), "{samples} / {batch_size} / {workers}");
         }
+    }
+
+    #[test]
+    fn positions_are_counted_across_epochs() {
+        let (partition, at) = (Partition::new(65, 10, 3), |epoch, minibatch| Position { epoch, minibatch });
+        assert_eq!(partition.after(0, at(0, 2), 5), at(2, 1));
+        assert_eq!(partition.after(1, at(0, 1), 1), at(1, 0));
+        assert_eq!(partition.between(0, at(0, 2), at(2, 1)), 5);
+        assert_eq!(partition.between(0, at(2, 1), at(0, 2)), 0);
     }
 
     #[test]

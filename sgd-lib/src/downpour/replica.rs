@@ -4,8 +4,10 @@
 //! residue = what a lossy codec has not sent yet. All are flat vectors in the architecture's layout.
 //!
 //! What the replica itself pushed becomes part of base when the push is accepted, or, where workers wait
-//! for one another, with the others' (`comes_back`): added in the same order by all, it gives the same bits.
+//! for one another, with the others' ([`Coupling::ComesBack`]): added in the same order by all, it gives the
+//! same bits. With [`Coupling::Elastic`] θ keeps a distance from base, in which a lossy codec's residue stays.
 
+use super::schedule::Coupling;
 use crate::codec::{Codec, CodecError, Encoder};
 
 /// θ, base and residue, and the buffers of a push. Nothing is allocated after [`Replica::new`].
@@ -17,12 +19,12 @@ pub(super) struct Replica {
     decoded: Vec<f32>,
     encoder: Encoder,
     whole: Encoder,
-    comes_back: bool,
+    coupling: Coupling,
 }
 
 impl Replica {
-    /// A copy of `base`; `comes_back`: what it pushes is folded in with what others push.
-    pub(super) fn new(base: Vec<f32>, codec: Codec, rows: &[(usize, usize)], comes_back: bool) -> Self {
+    /// A copy of `base`.
+    pub(super) fn new(base: Vec<f32>, codec: Codec, rows: &[(usize, usize)], coupling: Coupling) -> Self {
         let zeros = vec![0.0; base.len()];
         Self {
             parameters: base.clone(),
@@ -31,13 +33,18 @@ impl Replica {
             decoded: zeros,
             encoder: Encoder::new(codec, rows),
             whole: Encoder::new(Codec::F32, rows),
-            comes_back,
+            coupling,
         }
     }
 
     /// θ, to train on.
     pub(super) fn parameters(&mut self) -> &mut [f32] {
         &mut self.parameters
+    }
+
+    /// θ, and the base that it moved away from.
+    pub(super) fn moved(&mut self) -> (&mut [f32], &[f32]) {
+        (&mut self.parameters, &self.base)
     }
 
     /// The sum of everything that was folded so far.
@@ -48,7 +55,7 @@ impl Replica {
     /// Encodes what θ moved since the last push, times `weight`, plus the residue; with `flush`
     /// as f32, so that nothing is held back. Afterwards θ = base + what was encoded: exactly what
     /// base becomes with [`Replica::accept`], so a row without a gradient stays equal and is skipped.
-    /// Where the push comes back, θ = base until then.
+    /// Where the push comes back, θ = base until then; where θ keeps its distance, it loses what was encoded.
     pub(super) fn encode(
         &mut self,
         weight: f32,
@@ -56,7 +63,8 @@ impl Replica {
         payload: &mut Vec<u8>,
     ) -> Result<(), CodecError> {
         for ((residue, theta), base) in self.residue.iter_mut().zip(&self.parameters).zip(&self.base) {
-            *residue += weight * (theta - base);
+            let kept = if self.coupling == Coupling::Elastic { 0.0 } else { *residue };
+            *residue = kept + weight * (theta - base);
         }
         let encoder = if flush { &mut self.whole } else { &mut self.encoder };
         encoder.encode(&self.residue, &mut self.decoded, payload)?;
@@ -64,14 +72,18 @@ impl Replica {
             self.residue.iter_mut().zip(&self.decoded).zip(&mut self.parameters).zip(&self.base)
         {
             *residue -= decoded;
-            *theta = if self.comes_back { *base } else { base + decoded };
+            *theta = match self.coupling {
+                Coupling::Follows => base + decoded,
+                Coupling::ComesBack => *base,
+                Coupling::Elastic => *theta - decoded,
+            };
         }
         Ok(())
     }
 
     /// The push that was encoded last stands in the log.
     pub(super) fn accept(&mut self) {
-        if self.comes_back {
+        if self.coupling == Coupling::ComesBack {
             return;
         }
         for (base, decoded) in self.base.iter_mut().zip(&self.decoded) {
@@ -83,13 +95,16 @@ impl Replica {
     pub(super) fn fold(&mut self, sum: &[f32]) {
         for ((base, theta), x) in self.base.iter_mut().zip(&mut self.parameters).zip(sum) {
             *base += x;
-            *theta += x;
+            if self.coupling != Coupling::Elastic {
+                *theta += x;
+            }
         }
     }
 
-    /// Takes over a base that was rebuilt from snapshot and log; θ keeps what it has not pushed.
+    /// Takes over a base that was rebuilt from snapshot and log; θ keeps what it has not pushed, or stays.
     pub(super) fn rebase(&mut self, base: Vec<f32>) {
-        for ((theta, old), new) in self.parameters.iter_mut().zip(&self.base).zip(&base) {
+        let follows = self.coupling != Coupling::Elastic;
+        for ((theta, old), new) in self.parameters.iter_mut().zip(&self.base).zip(&base).filter(|_| follows) {
             // What is equal stays so to the bit.
             *theta = if theta == old { *new } else { *theta + (new - old) };
         }
@@ -107,7 +122,7 @@ mod tests {
     #[test]
     fn what_is_pushed_is_what_base_becomes() {
         for codec in [Codec::F32, Codec::F16, Codec::Int8] {
-            let mut replica = Replica::new(vec![0.5; 6], codec, ROWS, false);
+            let mut replica = Replica::new(vec![0.5; 6], codec, ROWS, Coupling::Follows);
             replica.parameters()[..2].copy_from_slice(&[0.75, 0.4]);
             let mut payload = Vec::new();
             replica.encode(0.5, false, &mut payload).unwrap();
@@ -121,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_flush_sends_what_rounding_held_back() {
-        let mut replica = Replica::new(vec![0.0; 6], Codec::Int8, ROWS, false);
+        let mut replica = Replica::new(vec![0.0; 6], Codec::Int8, ROWS, Coupling::Follows);
         let moved = [0.1, 0.033, -0.7, 0.2, 0.0, 0.0];
         replica.parameters().copy_from_slice(&moved);
         let mut payload = Vec::new();
@@ -137,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_new_base_keeps_what_was_not_pushed() {
-        let mut replica = Replica::new(vec![0.0; 6], Codec::F32, ROWS, false);
+        let mut replica = Replica::new(vec![0.0; 6], Codec::F32, ROWS, Coupling::Follows);
         replica.parameters()[0] = 1.0;
         replica.fold(&[0.0, 2.0, 0.0, 0.0, 0.0, 0.0]);
         replica.rebase(vec![4.0; 6]);
@@ -146,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_push_that_comes_back_counts_once_and_its_residue_goes_on() {
-        let mut replica = Replica::new(vec![0.5; 6], Codec::Int8, ROWS, true);
+        let mut replica = Replica::new(vec![0.5; 6], Codec::Int8, ROWS, Coupling::ComesBack);
         let moved = [0.75, 0.4, 0.5, 0.51, 0.5, 0.503];
         replica.parameters().copy_from_slice(&moved);
         let (mut payload, mut sum) = (Vec::new(), vec![0.0; 6]);
@@ -160,6 +175,31 @@ mod tests {
         assert_eq!(replica.base(), replica.parameters.clone());
         for (base, moved) in replica.base().iter().zip(moved) {
             assert!((base - (0.5 + moved) / 2.0).abs() < 1e-7, "{base} {moved}");
+        }
+    }
+
+    #[test]
+    fn what_an_elastic_push_gives_to_base_it_takes_from_theta() {
+        for codec in [Codec::F32, Codec::Int8] {
+            let mut replica = Replica::new(vec![0.5; 6], codec, ROWS, Coupling::Elastic);
+            let theta = [0.75, 0.4, 0.5, 0.51, 0.5, 0.503];
+            replica.parameters().copy_from_slice(&theta);
+            let (mut payload, mut received) = (Vec::new(), vec![0.5; 6]);
+            for _ in 0..40 {
+                replica.encode(0.3, false, &mut payload).unwrap();
+                replica.accept();
+                decode_add(&payload, ROWS, &mut received).unwrap();
+                assert_eq!(replica.base(), received, "{codec}");
+            }
+            for ((base, own), theta) in received.iter().zip(&replica.parameters).zip(theta) {
+                // (1 − 2·0.3)^40 of the distance is left: they have met half way.
+                assert!((base + own - (0.5 + theta)).abs() < 1e-6, "{codec}: {base} {own} {theta}");
+                assert!((base - own).abs() < 1e-3, "{codec}: {base} {own} {theta}");
+            }
+            let own = replica.parameters.clone();
+            replica.fold(&[1.0; 6]);
+            replica.rebase(vec![9.0; 6]);
+            assert_eq!(replica.parameters, own, "what others push pulls at the next push");
         }
     }
 }

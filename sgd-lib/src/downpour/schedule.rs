@@ -4,7 +4,11 @@
 //! sent: so snapshots, takeovers and evaluation are the same for each. An algorithm is a [`Schedule`].
 
 mod average;
+mod diloco;
 mod downpour;
+mod easgd;
+mod rounds;
+mod staleness;
 
 use std::{fmt, str::FromStr};
 
@@ -13,6 +17,8 @@ use serde::{Deserialize, Serialize};
 use super::config::RunConfig;
 use super::partition::Partition;
 use crate::store::Position;
+use rounds::Rounds;
+use staleness::Staleness;
 
 /// How workers train together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,14 +29,30 @@ pub enum Algorithm {
     /// Synchronous averaging of the parameters, weighted by samples: after `n_push` minibatches, and at
     /// an epoch's end, everybody waits for everybody, and all go on from the same parameters.
     Average,
+    /// Asynchronous elastic averaging: workers keep parameters of their own, and every `n_push` minibatches
+    /// each and the centre are drawn together.
+    Easgd,
+    /// Rounds of `n_push` minibatches as those of `average`, and a step with Nesterov momentum along the mean.
+    Diloco,
+}
+
+impl Algorithm {
+    /// Every algorithm.
+    pub const ALL: [Self; 4] = [Self::Downpour, Self::Average, Self::Easgd, Self::Diloco];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Downpour => "downpour",
+            Self::Average => "average",
+            Self::Easgd => "easgd",
+            Self::Diloco => "diloco",
+        }
+    }
 }
 
 impl fmt::Display for Algorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Downpour => "downpour",
-            Self::Average => "average",
-        })
+        f.pad(self.name())
     }
 }
 
@@ -38,22 +60,56 @@ impl FromStr for Algorithm {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "downpour" => Ok(Self::Downpour),
-            "average" => Ok(Self::Average),
-            other => Err(format!("{other:?} is no algorithm; wanted is downpour or average")),
-        }
+        let found = Self::ALL.into_iter().find(|algorithm| algorithm.name() == text);
+        found.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("{text:?} is no algorithm; wanted is one of {names}")
+        })
     }
 }
 
 impl Algorithm {
-    /// The schedule of one worker.
-    pub(super) fn schedule(self, config: &RunConfig, partition: Partition, worker: u32) -> Box<dyn Schedule> {
+    /// Whether everybody waits for everybody at the end of each round.
+    pub fn is_synchronous(self) -> bool {
+        matches!(self, Self::Average | Self::Diloco)
+    }
+
+    /// Values that a worker remembers for each parameter, beside the optimizer's.
+    pub fn memory_per_parameter(self) -> usize {
         match self {
-            Self::Downpour => Box::new(downpour::Downpour::new(config, partition.workers())),
-            Self::Average => Box::new(average::Average::new(config.n_push, partition, worker)),
+            Self::Downpour | Self::Average => 0,
+            Self::Easgd | Self::Diloco => 1,
         }
     }
+
+    /// The schedule of one worker.
+    pub(super) fn schedule(self, config: &RunConfig, partition: Partition, worker: u32) -> Box<dyn Schedule> {
+        let rounds = Rounds::new(config.n_push, partition, worker);
+        let workers = partition.workers();
+        match self {
+            Self::Downpour => {
+                let staleness = Staleness::new(config.max_staleness, rounds);
+                Box::new(downpour::Downpour::new(config, workers, staleness))
+            }
+            Self::Average => Box::new(average::Average::new(rounds)),
+            Self::Easgd => {
+                let staleness = Staleness::new(config.max_staleness, rounds);
+                Box::new(easgd::Easgd::new(config.n_push, workers, staleness))
+            }
+            Self::Diloco => Box::new(diloco::Diloco::new(rounds, config.architecture.parameter_count())),
+        }
+    }
+}
+
+/// How a worker's θ hangs together with base, the sum of what was pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coupling {
+    /// θ is base and what is not pushed yet.
+    Follows,
+    /// The same, and a push comes back with those of the others, and is added in the same order by all.
+    ComesBack,
+    /// θ keeps a distance from base, and a push takes from it what it adds to base.
+    Elastic,
 }
 
 /// What a worker did since it last talked to the others.
@@ -65,6 +121,20 @@ pub(super) struct Since {
     pub(super) samples: u64,
     /// … and minibatches since its last fetch.
     pub(super) fetch: u32,
+    /// Sum over the minibatches since its last push of the others' pushes that came after each.
+    pub(super) missed: u64,
+}
+
+impl Since {
+    /// The others pushed this often since the last minibatch.
+    pub(super) fn miss(&mut self, pushes: u64) {
+        self.missed += pushes * u64::from(self.push);
+    }
+
+    /// Pushes by others that the next push has not seen: the mean over its minibatches.
+    pub(super) fn staleness(&self) -> f32 {
+        self.missed as f32 / self.push.max(1) as f32
+    }
 }
 
 /// What has to be done after a minibatch.
@@ -79,17 +149,51 @@ pub(super) trait Schedule: Send {
     /// What is due where the worker stands at `at`, in the middle of an epoch or at its end.
     fn due(&self, since: Since, at: Position) -> Due;
 
-    /// What a difference counts in the sum of all: `samples` went into it, the last of them from number
-    /// `minibatch` of the worker's own minibatches of an epoch.
-    fn weight(&self, samples: u64, minibatch: u32) -> f32;
+    /// What a difference counts in the sum of all, the last of whose minibatches is number `minibatch` of the
+    /// worker's own minibatches of an epoch.
+    fn weight(&self, since: &Since, minibatch: u32) -> f32;
 
     /// Where each worker has to stand before this one may go on from `at`; only what was pushed up to
     /// there is folded in. `None` where nobody waits: then everything is folded in as it comes.
-    fn awaited(&self, at: Position) -> Option<Vec<Position>>;
+    fn awaited(&self, _at: Position) -> Option<Vec<Position>> {
+        None
+    }
 
-    /// Whether [`Schedule::awaited`] ever awaits anybody. Then a worker's own push comes back with the
-    /// others', and is added in the same order by everybody.
+    /// Where each other worker has to stand at least before this one may go on from `at`, whatever is folded
+    /// in. `None`: anywhere.
+    fn bound(&self, _at: Position) -> Option<Vec<Position>> {
+        None
+    }
+
+    /// Whether [`Schedule::awaited`] ever awaits anybody.
     fn is_synchronous(&self) -> bool {
-        self.awaited(Position::default()).is_some()
+        self.coupling() == Coupling::ComesBack
+    }
+
+    /// How θ hangs together with base.
+    fn coupling(&self) -> Coupling {
+        Coupling::Follows
+    }
+
+    /// Whether [`Schedule::weight`] has to know what the others pushed up to the push.
+    fn measures_staleness(&self) -> bool {
+        false
+    }
+
+    /// Makes of θ, which `since` moved away from `base`, where the outer optimizer moves it instead. The worker
+    /// stands at `at`; the last minibatch was number `minibatch` of its own.
+    fn outer_step(
+        &mut self,
+        _since: &Since,
+        _at: Position,
+        _minibatch: u32,
+        _base: &[f32],
+        _theta: &mut [f32],
+    ) {
+    }
+
+    /// What the outer optimizer remembers, for a successor to take up.
+    fn memory_mut(&mut self) -> &mut [f32] {
+        &mut []
     }
 }

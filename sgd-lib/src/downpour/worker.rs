@@ -3,6 +3,7 @@
 mod compute;
 mod ending;
 mod epoch;
+mod relief;
 mod start;
 mod talk;
 
@@ -17,13 +18,14 @@ use super::link::{self, FarEnd, GlobalEnd, Link};
 use super::log::{Folded, LogError, Until};
 use super::partition::Partition;
 use super::record::WorkerRecord;
+use super::relief::Relief;
 use super::replica::Replica;
 use super::run::{Run, StopReason};
 use super::schedule::{Schedule, Since};
 use crate::codec::CodecError;
 use crate::dataset::Split;
 use crate::state::{self, StateError};
-use crate::store::{Lease, Progress, RUN_TTL, RunKeys, Store, StoreError};
+use crate::store::{Lease, Position, Progress, RUN_TTL, RunKeys, Store, StoreError};
 use compute::Training;
 use start::{check_data, read_record, wait_for_start};
 
@@ -157,12 +159,16 @@ pub struct Worker<'a> {
     sum: Vec<f32>,
     snapshot_due: bool,
     all_done: bool,
+    /// Where each worker stood at the last fetch.
+    stands: Vec<Position>,
     /// The next request is answered when everything is in the global store.
     pass_on: bool,
     /// The last fetch found everybody where this worker waits for them.
     complete: bool,
     /// Since when somebody for whom this worker may wait has been gone.
     gone_since: Option<(u32, Instant)>,
+    /// Who does whose minibatches, as far as this worker has read.
+    relief: Relief,
     /// Whether its predecessor left by plan.
     planned: bool,
     /// Why training has to end, once it has.
@@ -221,7 +227,7 @@ impl<'a> Worker<'a> {
         let snapshots = !schedule.is_synchronous() && link::are_worth_it(config, workers)?;
         let mut worker = Self {
             link: Link::start(far_end.fetching_snapshots(snapshots), lease.worker)?,
-            replica: Replica::new(folded.parameters, config.codec, &rows, schedule.is_synchronous()),
+            replica: Replica::new(folded.parameters, config.codec, &rows, schedule.coupling()),
             compute: Box::new(Training::new(config, train)),
             evaluator: Evaluator::new(&config.architecture, test),
             store: store.clone(),
@@ -239,9 +245,11 @@ impl<'a> Worker<'a> {
             sum: vec![0.0; parameters],
             snapshot_due: false,
             all_done: false,
+            stands: vec![Position::default(); workers as usize],
             pass_on: false,
             complete: false,
             gone_since: None,
+            relief: Relief::default(),
             planned,
             ending: None,
             record,
@@ -253,6 +261,9 @@ impl<'a> Worker<'a> {
         };
         if let Some(carried) = carried {
             worker.take_up(&carried);
+        }
+        if resumed {
+            worker.take_over_shard()?;
         }
         Ok(worker)
     }

@@ -140,6 +140,11 @@ impl RunKeys {
         format!("{}{worker}", self.every_carried())
     }
 
+    /// Typed state: which minibatches workers gave to others.
+    pub(crate) fn relief(&self) -> String {
+        self.key("relief")
+    }
+
     /// What the keys of [`RunKeys::carried`] start with.
     pub(super) fn every_carried(&self) -> String {
         self.key("carried:")

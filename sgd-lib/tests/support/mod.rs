@@ -1,6 +1,13 @@
 //! What the integration tests share: both stores, a real redis-server behind one of them, real data.
 #![allow(dead_code, reason = "each test uses a part of it")]
-#![allow(clippy::expect_used, clippy::panic, reason = "tests may stop at the first surprise")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests may stop at the first surprise"
+)]
+
+pub(crate) mod crew;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

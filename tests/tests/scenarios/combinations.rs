@@ -24,7 +24,7 @@ struct Combination {
 impl Combination {
     fn all() -> impl Iterator<Item = Self> {
         let types: [(u64, &[u64]); 3] = [(1, &[1]), (2, &[1, 3, 6]), (3, &[1, 3, 6])];
-        let algorithms = ["downpour", "average"].into_iter();
+        let algorithms = ["downpour", "average", "easgd", "diloco"].into_iter();
         let ways = algorithms.flat_map(|algorithm| ["global", "local"].map(|database| (algorithm, database)));
         types.into_iter().flat_map(move |(train_type, workers)| {
             ways.clone().flat_map(move |(algorithm, database)| {
@@ -71,8 +71,11 @@ impl Combination {
             assert_eq!(worker["epochs"], EPOCHS, "{self:?}: {report}");
             assert_eq!(worker["database"], self.database, "{self:?}: {report}");
             let handovers = worker["handovers"].as_u64().unwrap();
-            assert_eq!(worker["invocations"], planned + handovers, "{self:?}: {report}");
-            if self.algorithm == "average" {
+            // One that is slower may have given whole epochs away.
+            let invocations = worker["invocations"].as_u64().unwrap();
+            assert!((1..=planned + handovers).contains(&invocations), "{self:?}: {report}");
+            if ["average", "diloco"].contains(&self.algorithm) {
+                assert_eq!(invocations, planned + handovers, "{self:?}: {report}");
                 assert_eq!(worker["staleness_max"], 0, "{self:?}: {report}");
             }
         }
@@ -118,7 +121,8 @@ fn an_epoch_that_is_scheduled_twice_is_done_once() {
     assert_eq!(report["samples"], 30 * data.train_images, "{report}");
     for worker in report["workers"].as_array().unwrap() {
         let handovers = worker["handovers"].as_u64().unwrap();
-        assert_eq!(worker["invocations"], 30 + handovers, "{report}");
+        // One that is slower may have given whole epochs away.
+        assert!(worker["invocations"].as_u64().unwrap() <= 30 + handovers, "{report}");
     }
 }
 

@@ -251,7 +251,8 @@ impl FarEnd {
     /// Who has finished, and who is missing.
     fn look_after_the_others(&mut self, reply: &mut Reply) -> Result<(), LogError> {
         let end = Position { epoch: self.epochs, minibatch: 0 };
-        reply.all_done = (0..self.workers).all(|worker| self.stands_at(worker) >= end);
+        reply.stands = (0..self.workers).map(|worker| self.stands_at(worker)).collect();
+        reply.all_done = reply.stands.iter().all(|at| *at >= end);
         if self.watched.elapsed() >= WATCH_INTERVAL {
             self.watched = Instant::now();
             let (store, run) = match &self.global {
@@ -259,7 +260,7 @@ impl FarEnd {
                 None => (&self.store, &self.run),
             };
             let held = store.held(run, 0..self.workers)?;
-            let missing = (0..).zip(held).filter(|(worker, held)| !held && self.stands_at(*worker) < end);
+            let missing = (0..).zip(held).filter(|(_, held)| !held);
             reply.missing = Some(missing.map(|(worker, _)| worker).collect());
         }
         Ok(())

@@ -4,7 +4,6 @@ use super::Relays;
 use super::relay::{Relay, RelayError, Route, Side};
 use crate::downpour::log::{Folded, cursors};
 use crate::downpour::run::Run;
-use crate::downpour::schedule::Algorithm;
 use crate::downpour::site::{Site, heard};
 use crate::store::{FROM_ABOVE, Lease, Passed, Position};
 use std::time::Duration;
@@ -35,7 +34,7 @@ pub(super) fn relays(run: &Run, site: &Site, above: &Lease, below: &Lease) -> Re
     let down = Route { from: global, to: local, lease: below.clone(), twin: site.number, ..up.clone() };
     let mut up = Relay::new(up, passed(&there, site.number));
     let mut down = Relay::new(down, passed(&here, FROM_ABOVE));
-    if config.algorithm == Algorithm::Average {
+    if config.algorithm.is_synchronous() {
         // The difference would be of several rounds: what is left is read again, and only rounding is lost.
         up.keep_rounds_apart();
         down.keep_rounds_apart();

@@ -8,7 +8,8 @@ use crate::downpour::carried::Carried;
 use crate::downpour::log::{Folded, LogError};
 use crate::downpour::record::Model;
 use crate::downpour::run::StopReason;
-use crate::store::{EntryKind, Position, StoreError};
+use crate::downpour::schedule::Coupling;
+use crate::store::{EntryKind, StoreError};
 
 /// Whoever makes the model has this long before another tries.
 const FINISH_LOCK: Duration = Duration::from_secs(10);
@@ -28,7 +29,10 @@ impl Worker<'_> {
                 self.ending = Some(Departure::HandedOver);
                 break;
             }
-            if self.all_done
+            if self.relieve()? {
+                continue;
+            }
+            if self.everybody_is_done()
                 && self.try_finish()?
                 && let Some(folded) = self.everything()?
             {
@@ -43,6 +47,12 @@ impl Worker<'_> {
             self.settle()?;
         }
         Ok(())
+    }
+
+    /// Nobody has anything left to do. Whoever is done gives nothing away any more, so what was read after that
+    /// is all.
+    fn everybody_is_done(&self) -> bool {
+        self.all_done && (0..self.partition.workers()).all(|worker| self.is_done(worker))
     }
 
     /// The last push, the record, and the lease back.
@@ -116,6 +126,7 @@ impl Worker<'_> {
             at: self.progress.at,
             planned,
             optimizer: self.compute.accumulators().to_vec(),
+            algorithm: self.memory().to_vec(),
             untried: self.evaluator.since(),
         };
         if let Err(error) = self.surroundings.leave(self.lease.worker, carried) {
@@ -124,12 +135,23 @@ impl Worker<'_> {
         }
     }
 
+    /// What the algorithm remembers beside the log.
+    fn memory(&mut self) -> &mut [f32] {
+        match self.schedule.coupling() {
+            Coupling::Elastic => self.replica.parameters(),
+            Coupling::Follows | Coupling::ComesBack => self.schedule.memory_mut(),
+        }
+    }
+
     /// Goes on from what the predecessor left.
     pub(super) fn take_up(&mut self, carried: &Carried) {
-        let accumulators = self.compute.accumulators();
-        if accumulators.len() == carried.optimizer.len() {
-            accumulators.copy_from_slice(&carried.optimizer);
-        }
+        let copy = |to: &mut [f32], from: &[f32]| {
+            if to.len() == from.len() {
+                to.copy_from_slice(from);
+            }
+        };
+        copy(self.compute.accumulators(), &carried.optimizer);
+        copy(self.memory(), &carried.algorithm);
         self.evaluator.go_on_from(carried.untried);
     }
 
@@ -172,8 +194,8 @@ impl Worker<'_> {
     /// The same, once all that the workers have pushed is in it: a node's last sum may be on its way.
     fn everything(&self) -> Result<Option<Folded>, LogError> {
         let folded = self.folded()?;
-        let end = Position { epoch: self.config.epochs, minibatch: 0 };
-        let all = (0..self.partition.workers()).all(|worker| folded.progress(worker).at >= end);
+        let last = |worker| self.relief.last(worker, self.config.epochs);
+        let all = (0..self.partition.workers()).all(|worker| folded.progress(worker).at >= last(worker));
         Ok(all.then_some(folded))
     }
 

@@ -11,19 +11,23 @@ impl Worker<'_> {
         let epoch = self.progress.at.epoch;
         self.compute.begin_epoch(epoch);
         let own = self.partition.own(self.lease.worker);
-        while self.progress.at.minibatch < own {
+        while self.progress.at.minibatch < own && self.progress.at < self.own_end() {
             if self.surroundings.must_leave() {
                 self.ending = Some(Departure::HandedOver);
             }
             if self.ending.is_some() {
                 return Ok(());
             }
-            let trained = self.step(epoch, own)?;
+            let trained = self.step(self.lease.worker, self.progress.at)?;
             self.talk(own)?;
             self.evaluate(trained)?;
+            self.share_out()?;
         }
-        self.progress.at = Position { epoch: epoch + 1, minibatch: 0 };
-        self.record.epochs = epoch + 1;
+        // Given away: the rest of this epoch, or all others.
+        let next = Position { epoch: epoch + 1, minibatch: 0 };
+        let is_last = self.progress.at.minibatch < own || self.own_end() <= next;
+        self.progress.at = if is_last { Position { epoch: self.config.epochs, minibatch: 0 } } else { next };
+        self.record.epochs = self.progress.at.epoch;
         self.flush()?;
         self.write_record()?;
         if self.lease.worker == 0 && self.config.target_accuracy.is_none() {
@@ -33,11 +37,12 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Trains on one minibatch. Returns its number of samples.
-    fn step(&mut self, epoch: u32, own: u32) -> Result<u64, WorkerError> {
-        let at = self.progress.at.minibatch;
-        let index = self.partition.index(self.lease.worker, at);
-        let done = (f64::from(epoch) + f64::from(at) / f64::from(own)) / f64::from(self.config.epochs);
+    /// Trains on the minibatch that `worker` has at `at`. Returns its number of samples.
+    pub(super) fn step(&mut self, worker: u32, at: Position) -> Result<u64, WorkerError> {
+        let Position { epoch, minibatch } = at;
+        let index = self.partition.index(worker, minibatch);
+        let share = f64::from(minibatch) / f64::from(self.partition.own(worker));
+        let done = (f64::from(epoch) + share) / f64::from(self.config.epochs);
         let rate = self.config.schedule.rate(self.config.learning_rate, done);
         let computed = self.compute.minibatch(index, rate, self.replica.parameters());
         let trained = computed.samples;
@@ -45,18 +50,35 @@ impl Worker<'_> {
         self.progress.at.minibatch += 1;
         self.progress.minibatches += 1;
         self.progress.samples += trained;
-        self.last = at;
+        self.last = minibatch;
         self.since.push += 1;
         self.since.fetch += 1;
         self.since.samples += trained;
         Ok(trained)
     }
 
-    /// Worker 0 tries the parameters as soon as they may have reached the target. It waits for the
-    /// push in flight, so that what is tried depends on counts only, not on the clock.
-    fn evaluate(&mut self, trained: u64) -> Result<(), WorkerError> {
+    /// Whether it falls to this worker to try the parameters: the first that is not left far behind by another.
+    /// Where workers wait for one another that is always worker 0.
+    fn is_evaluator(&self) -> bool {
+        let own = self.lease.worker;
+        if self.schedule.is_synchronous() {
+            return own == 0;
+        }
+        let place = |(worker, at): (u32, &Position)| {
+            let at = if worker == own { self.progress.at } else { *at };
+            self.partition.between(worker, Position::default(), at)
+        };
+        let places = || (0..).zip(&self.stands).map(place);
+        let farthest = places().max().unwrap_or(0);
+        let first = places().position(|place| place >= farthest / 2);
+        first.is_none_or(|first| first == own as usize)
+    }
+
+    /// Tries the parameters as soon as they may have reached the target. It waits for the push in flight, so
+    /// that what one worker tries depends on counts only, not on the clock.
+    pub(super) fn evaluate(&mut self, trained: u64) -> Result<(), WorkerError> {
         let Some(target) = self.config.target_accuracy else { return Ok(()) };
-        if self.lease.worker != 0 || !self.evaluator.is_due(trained) {
+        if !self.evaluator.is_due(trained) || !self.is_evaluator() {
             return Ok(());
         }
         self.settle()?;

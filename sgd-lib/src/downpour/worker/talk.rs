@@ -31,9 +31,13 @@ impl Worker<'_> {
             self.settle()?;
             if self.ending.is_none() {
                 self.tell_progress(own)?;
-                self.send(due.push.then_some(EntryKind::Push), due.fetch)?;
-                if self.schedule.is_synchronous() {
+                let measures = due.push && self.schedule.measures_staleness();
+                if measures {
+                    self.send(None, true)?;
                     self.settle()?;
+                }
+                self.send(due.push.then_some(EntryKind::Push), due.fetch && !measures)?;
+                if due.push {
                     self.meet()?;
                 }
             }
@@ -43,11 +47,11 @@ impl Worker<'_> {
 
     /// Waits until everybody is where this worker may go on, if it waits for anybody.
     pub(super) fn meet(&mut self) -> Result<(), WorkerError> {
-        if !self.schedule.is_synchronous() {
-            return Ok(());
-        }
         let mut pause = FIRST_PAUSE;
-        while self.ending.is_none() && !self.complete {
+        if !self.may_go_on() {
+            self.settle()?;
+        }
+        while self.ending.is_none() && !self.may_go_on() {
             if self.surroundings.must_leave() {
                 self.ending = Some(Departure::HandedOver);
                 break;
@@ -64,6 +68,16 @@ impl Worker<'_> {
         }
         self.complete = false;
         Ok(())
+    }
+
+    /// Whether those for whom this worker waits are known to be far enough.
+    fn may_go_on(&self) -> bool {
+        if self.schedule.is_synchronous() {
+            return self.complete;
+        }
+        let Some(bound) = self.schedule.bound(self.progress.at) else { return true };
+        let own = self.lease.worker as usize;
+        self.stands.iter().zip(&bound).enumerate().all(|(worker, (at, bound))| worker == own || at >= bound)
     }
 
     /// Waits for the reply that is under way, if one is.
@@ -102,7 +116,9 @@ impl Worker<'_> {
             request.snapshot = Some(self.replica.base().to_vec());
         }
         if let Some(kind) = push {
-            let weight = self.schedule.weight(self.since.samples, self.last);
+            let weight = self.schedule.weight(&self.since, self.last);
+            let (theta, base) = self.replica.moved();
+            self.schedule.outer_step(&self.since, self.progress.at, self.last, base, theta);
             self.replica.encode(weight, kind == EntryKind::Flush, &mut request.payload)?;
             self.progress.pushes += 1;
             self.unfetched_pushes += 1;
@@ -140,6 +156,7 @@ impl Worker<'_> {
         if let Some(control) = reply.control.take() {
             self.count_fetch(&reply);
             self.complete = reply.complete;
+            self.stands = std::mem::take(&mut reply.stands);
             self.all_done = reply.all_done;
             // Nobody takes over from a worker of a run that is stopped: it ends there, too.
             let goes_on = matches!(self.ending, None | Some(Departure::HandedOver));
@@ -147,7 +164,8 @@ impl Worker<'_> {
                 self.ending = Some(Departure::Finished(reason.parse().unwrap_or(StopReason::Requested)));
             }
         }
-        if let Some(missing) = reply.missing {
+        if let Some(mut missing) = reply.missing {
+            missing.retain(|worker| !self.is_done(*worker));
             self.gone_since = missing.first().map(|worker| match self.gone_since {
                 Some((gone, since)) if gone == *worker => (gone, since),
                 _ => (*worker, Instant::now()),
@@ -170,6 +188,7 @@ impl Worker<'_> {
         // A look at whether the others are there is no fetch.
         self.record.fetches += u64::from(reply.complete);
         self.record.bytes_fetched += reply.bytes;
+        self.since.miss(reply.pushes);
         if !self.record.on_node {
             self.record.bytes_from_global += reply.bytes;
         }
@@ -203,10 +222,12 @@ impl Worker<'_> {
             return Ok(());
         }
         let trained = (self.progress.samples - samples).max(1) as f64;
+        // What it does for others after its last epoch is in no epoch of its own.
+        let at = self.progress.at;
         let event = Event::Progress {
             worker: self.lease.worker,
-            epoch: self.progress.at.epoch,
-            share: self.progress.at.minibatch as f32 / own.max(1) as f32,
+            epoch: at.epoch,
+            share: if at.epoch < self.config.epochs { at.minibatch as f32 / own.max(1) as f32 } else { 0.0 },
             samples: self.progress.samples,
             samples_per_s: (trained / elapsed.as_secs_f64()) as f32,
             loss: (self.loss_sum / trained) as f32,
