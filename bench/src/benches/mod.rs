@@ -1,6 +1,8 @@
 //! The benchmarks.
 
 mod databases;
+mod overhead;
+mod store;
 mod train_types;
 
 use anyhow::Result;
@@ -21,6 +23,16 @@ pub(crate) struct Bench {
 
 /// Every benchmark, in the order in which all of them run.
 pub(crate) const ALL: &[Bench] = &[
+    Bench {
+        name: "store",
+        about: "a push and fetch against SET and GET of the same bytes",
+        run: store::run,
+    },
+    Bench {
+        name: "overhead",
+        about: "training with Redis against training without a store",
+        run: overhead::run,
+    },
     Bench {
         name: "databases",
         about: "a Redis on each of three nodes against one for all, to 80 %",
