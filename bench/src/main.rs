@@ -9,12 +9,14 @@
 //! | `context` | what a benchmark is given: the data, the program, how thorough to be |
 //! | `sampling` | turns, medians, spreads |
 //! | `platform` | a local platform of the benchmark's own, to train on |
+//! | `redis` | private servers to measure with |
 //! | `report` | what was measured, as a table, as JSON and as a chart |
 //! | `summary` | the figures of all benchmarks in one JSON object |
 
 mod benches;
 mod context;
 mod platform;
+mod redis;
 mod report;
 mod sampling;
 mod summary;

@@ -57,3 +57,13 @@ fn databases() {
 fn train_types() {
     check("train-types", &["train_types.extra_ms_per_epoch"]);
 }
+
+#[test]
+fn store() {
+    check("store", &["store.vs_set_get"]);
+}
+
+#[test]
+fn overhead() {
+    check("overhead", &["overhead.n1", "overhead.n10", "overhead.n50"]);
+}

@@ -2,7 +2,9 @@
 
 mod convergence;
 mod databases;
+mod overhead;
 mod scale;
+mod store;
 mod train_types;
 
 use anyhow::Result;
@@ -23,6 +25,16 @@ pub(crate) struct Bench {
 
 /// Every benchmark, in the order in which all of them run.
 pub(crate) const ALL: &[Bench] = &[
+    Bench {
+        name: "store",
+        about: "a push and fetch against SET and GET of the same bytes",
+        run: store::run,
+    },
+    Bench {
+        name: "overhead",
+        about: "training with Redis against training without a store",
+        run: overhead::run,
+    },
     Bench {
         name: "convergence",
         about: "time, samples and bytes to an accuracy, by what may be varied",

@@ -125,7 +125,7 @@ automatic! {
     }
 
     /// How a push is encoded; `auto` is what suits the number of workers.
-    Codec(sgd_lib::codec::Codec) { "auto", "f32", "f16", "int8" }
+    Codec(sgd_lib::codec::Codec) { "auto", "f32", "f16", "int8", "topk" }
 }
 
 /// The words of the choices that sgd-lib has.

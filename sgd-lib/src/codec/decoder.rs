@@ -5,7 +5,7 @@ use super::float32::Float32;
 use super::frame::{DELTA, Frame};
 use super::int8::Int8;
 use super::rows::{Present, RowCodec, check_length, parameters, ranges};
-use super::{Codec, CodecError};
+use super::{Codec, CodecError, top_k};
 
 /// Adds the delta in `payload`, whatever its codec, to the flat vector `sum` of these rows, runs of
 /// `(rows, row length)`. Allocates nothing.
@@ -24,6 +24,8 @@ pub fn decode_add(payload: &[u8], rows: &[(usize, usize)], sum: &mut [f32]) -> R
         Codec::F32 => add_rows::<Float32>(present, bytes, rows, sum),
         Codec::F16 => add_rows::<Float16>(present, bytes, rows, sum),
         Codec::Int8 => add_rows::<Int8>(present, bytes, rows, sum),
+        Codec::TopK if frame.bitmap => Err(CodecError::Flags { found: 1 }),
+        Codec::TopK => top_k::add(bytes, rows, sum),
     }
 }
 

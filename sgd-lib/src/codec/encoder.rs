@@ -5,6 +5,7 @@ use super::float32::Float32;
 use super::frame::{DELTA, Frame};
 use super::int8::Int8;
 use super::rows::{RowCodec, bitmap_bytes, check_finite, check_length, magnitude, parameters, ranges};
+use super::top_k::TopK;
 use super::{Codec, CodecError};
 
 /// Encodes deltas of one network with one codec; allocates only while it grows.
@@ -15,12 +16,19 @@ pub struct Encoder {
     parameters: usize,
     /// The bits of the largest absolute value of each row; 0: the row is left out.
     magnitudes: Vec<u32>,
+    top_k: TopK,
 }
 
 impl Encoder {
     /// An encoder for flat vectors of these rows, runs of `(rows, row length)`.
     pub fn new(codec: Codec, rows: &[(usize, usize)]) -> Self {
-        Self { codec, rows: rows.to_vec(), parameters: parameters(rows), magnitudes: Vec::new() }
+        Self {
+            codec,
+            rows: rows.to_vec(),
+            parameters: parameters(rows),
+            magnitudes: Vec::new(),
+            top_k: TopK::default(),
+        }
     }
 
     /// Encodes `delta`, replacing whatever `out` holds, and writes to `decoded` exactly (bit for bit)
@@ -42,6 +50,11 @@ impl Encoder {
             Codec::F32 => self.write::<Float32>(delta, decoded, out),
             Codec::F16 => self.write::<Float16>(delta, decoded, out),
             Codec::Int8 => self.write::<Int8>(delta, decoded, out),
+            Codec::TopK => {
+                let frame = self.frame(false);
+                let content = self.top_k.encode(&self.rows, &self.magnitudes, delta, decoded);
+                frame.write(content.len(), out, |bytes| bytes.copy_from_slice(content));
+            }
         }
         Ok(())
     }
@@ -66,8 +79,7 @@ impl Encoder {
             .filter(|(_, magnitude)| **magnitude > 0)
             .map(|(range, _)| C::row_bytes(range.len()))
             .sum();
-        let frame = Frame { magic: DELTA, codec: self.codec, bitmap, parameters: self.parameters as u64 };
-        frame.write(bitmap_length + row_bytes, out, |content| {
+        self.frame(bitmap).write(bitmap_length + row_bytes, out, |content| {
             let (bits, mut bytes) = content.split_at_mut(bitmap_length);
             self.write_bitmap(bits);
             for (range, &magnitude) in ranges(&self.rows).zip(&self.magnitudes) {
@@ -81,6 +93,10 @@ impl Encoder {
                 bytes = rest;
             }
         });
+    }
+
+    fn frame(&self, bitmap: bool) -> Frame {
+        Frame { magic: DELTA, codec: self.codec, bitmap, parameters: self.parameters as u64 }
     }
 
     fn write_bitmap(&self, bits: &mut [u8]) {

@@ -28,7 +28,7 @@ pub enum CodecError {
         wanted: u8,
     },
     /// No codec has this number.
-    #[error("codec number {found}; known are 1 (f32), 2 (f16), 3 (int8)")]
+    #[error("codec number {found}; known are 1 (f32), 2 (f16), 3 (int8), 4 (topk)")]
     Codec {
         /// The number in the header.
         found: u8,
@@ -77,6 +77,14 @@ pub enum CodecError {
         /// The scale in the payload.
         found: f32,
     },
+    /// A value stands where the rows have none.
+    #[error("a value at {found} of a run of rows with {values} values")]
+    Position {
+        /// Where it stands in the run.
+        found: usize,
+        /// How many values the run has.
+        values: usize,
+    },
     /// A value that would poison every copy of the parameters.
     #[error("value {index} is {found}; every value must be finite")]
     NotFinite {
@@ -99,5 +107,5 @@ pub enum CodecError {
 
 /// A name that is no codec's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown codec {0:?}; known are f32, f16, int8")]
+#[error("unknown codec {0:?}; known are f32, f16, int8, topk")]
 pub struct UnknownCodec(pub(super) String);

@@ -23,19 +23,18 @@ impl RowCodec for Int8 {
 
     fn encode(row: &[f32], magnitude: f32, decoded: &mut [f32], bytes: &mut [u8]) {
         let Some((scale_bytes, bytes)) = bytes.split_first_chunk_mut::<SCALE_BYTES>() else { return };
-        let scale = (magnitude / LEVELS).clamp(MIN_SCALE, MAX_SCALE);
+        let scale = scale_for(magnitude);
         let inverse = 1.0 / scale;
         *scale_bytes = scale.to_le_bytes();
-        for ((value, decoded), byte) in row.iter().zip(decoded).zip(bytes) {
-            let rounded = (value * inverse).clamp(-LEVELS, LEVELS) + ROUND;
-            *byte = rounded.to_bits() as u8;
-            *decoded = (rounded - ROUND) * scale;
+        for ((value, decoded), out) in row.iter().zip(decoded).zip(bytes) {
+            let rounded = quantise(*value, inverse);
+            *out = byte(rounded);
+            *decoded = dequantise(rounded, scale);
         }
     }
 
     fn check(bytes: &[u8], row: usize, _start: usize) -> Result<(), CodecError> {
-        let found = scale(bytes);
-        if (MIN_SCALE..=MAX_SCALE).contains(&found) { Ok(()) } else { Err(CodecError::Scale { row, found }) }
+        check_scale(scale(bytes), row).map(drop)
     }
 
     fn add(bytes: &[u8], sum: &mut [f32]) {
@@ -44,6 +43,35 @@ impl RowCodec for Int8 {
             *sum += f32::from(byte.cast_signed()) * scale;
         }
     }
+}
+
+/// The scale of values of which the largest is `magnitude`.
+#[inline]
+pub(super) fn scale_for(magnitude: f32) -> f32 {
+    (magnitude / LEVELS).clamp(MIN_SCALE, MAX_SCALE)
+}
+
+/// A value in units of the scale, whose `inverse` is given, rounded: to be read by [`byte`] and [`dequantise`].
+#[inline]
+pub(super) fn quantise(value: f32, inverse: f32) -> f32 {
+    (value * inverse).clamp(-LEVELS, LEVELS) + ROUND
+}
+
+/// What is written of a quantised value.
+#[inline]
+pub(super) fn byte(rounded: f32) -> u8 {
+    rounded.to_bits() as u8
+}
+
+/// What the receiver makes of it.
+#[inline]
+pub(super) fn dequantise(rounded: f32, scale: f32) -> f32 {
+    (rounded - ROUND) * scale
+}
+
+/// The scale of row number `row`, if it is one that [`scale_for`] gives.
+pub(super) fn check_scale(found: f32, row: usize) -> Result<f32, CodecError> {
+    if (MIN_SCALE..=MAX_SCALE).contains(&found) { Ok(found) } else { Err(CodecError::Scale { row, found }) }
 }
 
 fn scale(bytes: &[u8]) -> f32 {

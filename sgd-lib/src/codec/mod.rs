@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `frame` | header, length and checksum around every payload |
 //! | `rows` | rows of a flat vector, the bitmap of those present, what a codec must do |
-//! | `float32`, `float16`, `int8` | one codec each |
+//! | `float32`, `float16`, `int8`, `top_k` | one codec each |
 //! | `encoder`, `decoder` | from a delta to bytes; from bytes into a sum |
 //! | `blob` | whole parameter vectors, for snapshots and models |
 
@@ -24,6 +24,7 @@ mod float32;
 mod frame;
 mod int8;
 mod rows;
+mod top_k;
 
 use std::fmt;
 use std::str::FromStr;
@@ -44,11 +45,18 @@ pub enum Codec {
     F16,
     /// One byte a value and a scale of four bytes a row: within half of (largest value ÷ 127).
     Int8,
+    /// Of each run of rows the largest 2 % alone, two bytes a value: the others stay with the sender.
+    TopK,
 }
 
 impl Codec {
     /// Every codec, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::F32, Self::F16, Self::Int8];
+    pub const ALL: [Self; 4] = [Self::F32, Self::F16, Self::Int8, Self::TopK];
+
+    /// Whether much of a delta is left out of its payload, for a later one: more than rounding.
+    pub fn is_sparse(self) -> bool {
+        self == Self::TopK
+    }
 
     /// The number that stands in a header.
     fn number(self) -> u8 {
@@ -56,6 +64,7 @@ impl Codec {
             Self::F32 => 1,
             Self::F16 => 2,
             Self::Int8 => 3,
+            Self::TopK => 4,
         }
     }
 
@@ -70,6 +79,7 @@ impl fmt::Display for Codec {
             Self::F32 => "f32",
             Self::F16 => "f16",
             Self::Int8 => "int8",
+            Self::TopK => "topk",
         })
     }
 }
@@ -100,7 +110,7 @@ mod tests {
     #[test]
     fn an_unknown_name_says_what_is_allowed() {
         let error = "f8".parse::<Codec>().unwrap_err();
-        assert_eq!(error.to_string(), "unknown codec \"f8\"; known are f32, f16, int8");
+        assert_eq!(error.to_string(), "unknown codec \"f8\"; known are f32, f16, int8, topk");
         assert!("F32".parse::<Codec>().is_err());
     }
 }

@@ -3,6 +3,11 @@
 //! θ = the parameters that are trained; base = initial parameters + every entry folded so far;
 //! residue = what a lossy codec has not sent yet. All are flat vectors in the architecture's layout.
 //!
+//! A sparse codec holds back most of what the worker learnt, for many pushes. So that training goes on from
+//! there all the same, θ keeps the residue then: after a push θ = base + decoded + residue. (With θ = base +
+//! decoded, as where only rounding is held back, it takes a quarter more samples.) The residue counts as in
+//! the base to come, so it is worth what its push will be.
+//!
 //! What the replica itself pushed becomes part of base when the push is accepted, or, where workers wait
 //! for one another, with the others' ([`Coupling::ComesBack`]): added in the same order by all, it gives the
 //! same bits. With [`Coupling::Elastic`] θ keeps a distance from base, in which a lossy codec's residue stays.
@@ -20,6 +25,8 @@ pub(super) struct Replica {
     encoder: Encoder,
     whole: Encoder,
     coupling: Coupling,
+    /// 1 where θ keeps the residue, else 0.
+    kept: f32,
 }
 
 impl Replica {
@@ -34,6 +41,7 @@ impl Replica {
             encoder: Encoder::new(codec, rows),
             whole: Encoder::new(Codec::F32, rows),
             coupling,
+            kept: if codec.is_sparse() && coupling == Coupling::Follows { 1.0 } else { 0.0 },
         }
     }
 
@@ -53,18 +61,20 @@ impl Replica {
     }
 
     /// Encodes what θ moved since the last push, times `weight`, plus the residue; with `flush`
-    /// as f32, so that nothing is held back. Afterwards θ = base + what was encoded: exactly what
-    /// base becomes with [`Replica::accept`], so a row without a gradient stays equal and is skipped.
-    /// Where the push comes back, θ = base until then; where θ keeps its distance, it loses what was encoded.
+    /// as f32, so that nothing is held back. Afterwards θ = base + what was encoded (and the residue of a
+    /// sparse codec): exactly what base becomes with [`Replica::accept`], so a row without a gradient stays
+    /// equal and is skipped. Where the push comes back, θ = base until then; where θ keeps its distance, it
+    /// loses what was encoded.
     pub(super) fn encode(
         &mut self,
         weight: f32,
         flush: bool,
         payload: &mut Vec<u8>,
     ) -> Result<(), CodecError> {
+        let kept = self.kept;
         for ((residue, theta), base) in self.residue.iter_mut().zip(&self.parameters).zip(&self.base) {
-            let kept = if self.coupling == Coupling::Elastic { 0.0 } else { *residue };
-            *residue = kept + weight * (theta - base);
+            let held_back = if self.coupling == Coupling::Elastic { 0.0 } else { *residue };
+            *residue = held_back + weight * (theta - base - kept * *residue);
         }
         let encoder = if flush { &mut self.whole } else { &mut self.encoder };
         encoder.encode(&self.residue, &mut self.decoded, payload)?;
@@ -73,7 +83,7 @@ impl Replica {
         {
             *residue -= decoded;
             *theta = match self.coupling {
-                Coupling::Follows => base + decoded,
+                Coupling::Follows => base + decoded + kept * *residue,
                 Coupling::ComesBack => *base,
                 Coupling::Elastic => *theta - decoded,
             };
@@ -147,6 +157,34 @@ mod tests {
         replica.accept();
         for (base, wanted) in replica.base().iter().zip(moved) {
             assert!((base - wanted).abs() < 1e-7, "{base} {wanted}");
+        }
+    }
+
+    #[test]
+    fn training_goes_on_from_what_a_sparse_codec_holds_back() {
+        let mut replica = Replica::new(vec![0.5; 6], Codec::TopK, ROWS, Coupling::Follows);
+        let step = [0.25, 0.1, 0.0, 0.0, 0.1, 0.0];
+        let mut payload = Vec::new();
+        let mut received = vec![0.5; 6];
+        for push in 1..=3 {
+            for (theta, step) in replica.parameters().iter_mut().zip(step) {
+                *theta += step;
+            }
+            replica.encode(0.5, false, &mut payload).unwrap();
+            decode_add(&payload, ROWS, &mut received).unwrap();
+            replica.accept();
+            assert_eq!(replica.base(), received);
+            assert_ne!(replica.base(), replica.parameters, "only the largest value was sent");
+            for (theta, step) in replica.parameters.iter().zip(step) {
+                let wanted = 0.5 + 0.5 * step * push as f32;
+                assert!((theta - wanted).abs() < 1e-6, "{theta} {wanted}");
+            }
+        }
+        replica.encode(0.5, true, &mut payload).unwrap();
+        replica.accept();
+        assert_eq!(replica.base(), replica.parameters);
+        for (base, step) in replica.base().iter().zip(step) {
+            assert!((base - (0.5 + 1.5 * step)).abs() < 1e-6, "nothing is lost, nothing counts twice");
         }
     }
 
