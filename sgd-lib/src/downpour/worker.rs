@@ -5,6 +5,8 @@ mod ending;
 mod epoch;
 mod start;
 mod talk;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Instant;

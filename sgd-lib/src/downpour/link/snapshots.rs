@@ -18,7 +18,7 @@ use crate::downpour::log::{self, Folded, LogError, Until};
 use crate::store::{Entry, EntryId, FIRST_NODE, Vector};
 
 /// Whoever makes a snapshot has this long before another tries, too.
-const MAKING: Duration = Duration::from_secs(1);
+pub(super) const MAKING: Duration = Duration::from_secs(1);
 /// Bytes of its own entries that a worker keeps in memory; those before them it would read again.
 const KEPT: usize = 4 << 20;
 /// What a snapshot brings is older than what entries bring, so they have to be this many times the bytes.
@@ -42,7 +42,7 @@ pub(in crate::downpour) fn are_worth_it(config: &RunConfig, workers: u32) -> Res
 }
 
 /// `pushed` bytes by a worker from one fetch to the next; a snapshot has `snapshot` bytes.
-fn saves(workers: u32, pushed: f64, snapshot: f64) -> bool {
+pub(super) fn saves(workers: u32, pushed: f64, snapshot: f64) -> bool {
     let workers = f64::from(workers);
     let entries = workers * (workers - 1.0) * pushed;
     // Each reads a snapshot; one reads another and everybody's entries, and writes the next.
