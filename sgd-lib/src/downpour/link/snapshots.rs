@@ -110,7 +110,7 @@ impl FarEnd {
             let base = self.read_snapshot()?;
             self.adopt(base, reply);
         } else if self.log_bytes > 0
-            && let Some(base) = self.make_snapshot()?
+            && let Some(base) = self.make_snapshot(reply)?
         {
             self.adopt(base, reply);
         }
@@ -129,13 +129,14 @@ impl FarEnd {
     }
 
     /// Folds everything into the next snapshot, unless somebody else is at it.
-    fn make_snapshot(&self) -> Result<Option<Folded>, LogError> {
+    fn make_snapshot(&self, reply: &mut Reply) -> Result<Option<Folded>, LogError> {
         let (store, run) = (&*self.store, &self.run);
         let holder = &self.lease.holder;
         if !store.lock(run, log::SNAPSHOT, holder, MAKING)? {
             return Ok(None);
         }
         let mut base = Folded::load(store, run, &self.rows)?;
+        reply.bytes += base.log_bytes;
         // This gives the lock back.
         if let Some(version) = log::write_snapshot(store, run, holder, &base.vector, &base.parameters)? {
             base.snapshot_version = version;
@@ -147,7 +148,7 @@ impl FarEnd {
     fn adopt(&mut self, base: Folded, reply: &mut Reply) {
         let own = self.lease.worker;
         reply.pushes = others(&base.vector, own).saturating_sub(others(&self.folded, own));
-        reply.bytes = bytes(&self.rows);
+        reply.bytes += bytes(&self.rows);
         self.stand_on(base, reply);
     }
 }
