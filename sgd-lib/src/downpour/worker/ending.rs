@@ -110,7 +110,7 @@ impl Worker<'_> {
         Ok(self.ending.unwrap_or(Departure::HandedOver))
     }
 
-    fn leave_to_the_successor(&mut self, planned: bool) {
+    fn leave_to_the_successor(&self, planned: bool) {
         let carried = Carried {
             token: self.lease.token,
             at: self.progress.at,
@@ -126,7 +126,7 @@ impl Worker<'_> {
 
     /// Goes on from what the predecessor left.
     pub(super) fn take_up(&mut self, carried: &Carried) {
-        let accumulators = self.compute.accumulators();
+        let accumulators = self.compute.accumulators_mut();
         if accumulators.len() == carried.optimizer.len() {
             accumulators.copy_from_slice(&carried.optimizer);
         }
