@@ -15,6 +15,9 @@ use crate::report::Report;
 use crate::sampling::{Contestant, Samples, take_turns};
 
 const WORKERS: [u32; 6] = [2, 4, 8, 16, 32, 64];
+/// Minibatches of a worker in an epoch, which ends with a push as f32: about what EMNIST ByMerge has for each of
+/// 64 workers in minibatches of 32.
+const EPOCH: u32 = 300;
 const COLUMNS: [&str; 7] = [
     "workers",
     "share of ideal",
@@ -27,12 +30,12 @@ const COLUMNS: [&str; 7] = [
 
 /// Measures.
 pub(crate) fn run(context: &Context) -> Result<Report> {
-    let (rounds, epochs) = (context.effort(3, 1), context.effort(6, 1));
+    let (rounds, epochs, minibatches) = context.effort((3, 2, EPOCH), (1, 1, 50));
     let mut outcomes: [Vec<Outcome>; 6] = Default::default();
     for round in 0..rounds {
         for (workers, outcomes) in WORKERS.iter().zip(&mut outcomes) {
             context.say(&format!("round {}: {workers} simulated workers", round + 1));
-            outcomes.push(simulated::run(*workers, epochs)?);
+            outcomes.push(simulated::run(*workers, epochs, minibatches)?);
         }
     }
     context.say("two workers against one");
