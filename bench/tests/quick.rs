@@ -54,6 +54,11 @@ fn databases() {
 }
 
 #[test]
+fn scale() {
+    check("scale", &["scale.two_workers", "scale.workers_64"]);
+}
+
+#[test]
 fn train_types() {
     check("train-types", &["train_types.extra_ms_per_epoch"]);
 }

@@ -29,6 +29,8 @@ mod carried;
 mod config;
 mod evaluator;
 mod event;
+#[cfg(test)]
+mod fuse;
 mod link;
 mod log;
 mod nodes;

@@ -6,6 +6,8 @@ mod epoch;
 mod relief;
 mod start;
 mod talk;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -8,7 +8,7 @@ use serde_json::json;
 const MIB: u64 = 1 << 20;
 
 #[test]
-fn a_train_function_needs_at_most_64_mib_of_its_own_memory() {
+fn a_train_function_needs_at_most_32_mib_of_its_own_memory() {
     let (platform, data) = (Platform::new(), Data::find());
     for source in ["files", "store"] {
         let settings = json!({
@@ -22,7 +22,7 @@ fn a_train_function_needs_at_most_64_mib_of_its_own_memory() {
             run.status().ok().filter(|status| status.is_over())
         });
         assert!(peak > MIB, "{peak} bytes are too few to be true");
-        assert!(peak <= 64 * MIB, "data from {source}: {peak} bytes");
+        assert!(peak <= 32 * MIB, "data from {source}: {peak} bytes");
     }
 }
 

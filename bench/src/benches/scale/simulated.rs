@@ -21,8 +21,6 @@ use super::cost::{Cost, Meter};
 pub(super) const MINIBATCH: Duration = Duration::from_millis(10);
 /// Minibatches between two pushes, and two fetches.
 const N: u32 = 10;
-/// Minibatches of each worker in an epoch, which ends with a push as f32.
-const EPOCH: u32 = 100;
 /// A worker that stops for longer than this has lost its place.
 const LEASE: Duration = Duration::from_secs(20);
 
@@ -93,11 +91,11 @@ impl Surroundings for Place {
     fn recruit(&self, _worker: u32) {}
 }
 
-/// Lets `workers` workers train for `epochs` epochs of a second on a Redis of their own.
+/// Lets `workers` workers train for `epochs` epochs of `minibatches` minibatches each on a Redis of their own.
 ///
 /// # Errors
 /// Redis does not start, or a worker fails.
-pub(super) fn run(workers: u32, epochs: u32) -> Result<Outcome> {
+pub(super) fn run(workers: u32, epochs: u32, minibatches: u32) -> Result<Outcome> {
     let options = Options { transport: Transport::UnixSocket, ..Options::default() };
     let redis = LocalRedis::start(options).context("starting a Redis")?;
     let network = Architecture::new(784, &[100], 47)?;
@@ -116,7 +114,7 @@ pub(super) fn run(workers: u32, epochs: u32) -> Result<Outcome> {
     let run = Run::create(store.clone(), "scale", config)?;
     store.fix_workers(run.keys(), workers)?;
     let span = Arc::new(Span::default());
-    let images = (EPOCH * workers) as usize;
+    let images = (minibatches * workers) as usize;
     let (pixels, labels) = (vec![0; 784 * images], vec![0; images]);
     let data = Split { images: &pixels, labels: &labels, pixels: 784 };
     let meter = Meter::start(&store)?;
@@ -132,7 +130,7 @@ pub(super) fn run(workers: u32, epochs: u32) -> Result<Outcome> {
         })
     })?;
     let cost = meter.read(&store)?;
-    let ideal = MINIBATCH.mul_f64((epochs * EPOCH).into());
+    let ideal = MINIBATCH.mul_f64((epochs * minibatches).into());
     Ok(Outcome { share: ideal.as_secs_f64() / span.length()?.as_secs_f64(), cost })
 }
 

@@ -343,12 +343,14 @@ impl FarEnd {
 
     /// Writes the worker's base as the next snapshot.
     fn write_snapshot(&mut self, parameters: &[f32]) -> Result<(), LogError> {
-        self.log_bytes = 0;
         let holder = &self.lease.holder;
-        if let Some(version) = log::write_snapshot(&*self.store, &self.run, holder, &self.folded, parameters)?
-        {
-            self.snapshot_version = version;
+        let written = log::write_snapshot(&*self.store, &self.run, holder, &self.folded, parameters)?;
+        // Where somebody else is at it a later one will do; but who fetches snapshots has to see that what it
+        // pushed gets into one.
+        if written.is_some() || self.recent.is_none() {
+            self.log_bytes = 0;
         }
+        self.snapshot_version = written.unwrap_or(self.snapshot_version);
         Ok(())
     }
 }

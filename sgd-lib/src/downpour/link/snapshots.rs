@@ -18,7 +18,7 @@ use crate::downpour::log::{self, Folded, LogError, Until};
 use crate::store::{Entry, EntryId, FIRST_NODE, Vector};
 
 /// Whoever makes a snapshot has this long before another tries, too.
-const MAKING: Duration = Duration::from_secs(1);
+pub(super) const MAKING: Duration = Duration::from_secs(1);
 /// Bytes of its own entries that a worker keeps in memory; those before them it would read again.
 const KEPT: usize = 4 << 20;
 /// What a snapshot brings is older than what entries bring, so they have to be this many times the bytes.
@@ -42,7 +42,7 @@ pub(in crate::downpour) fn are_worth_it(config: &RunConfig, workers: u32) -> Res
 }
 
 /// `pushed` bytes by a worker from one fetch to the next; a snapshot has `snapshot` bytes.
-fn saves(workers: u32, pushed: f64, snapshot: f64) -> bool {
+pub(super) fn saves(workers: u32, pushed: f64, snapshot: f64) -> bool {
     let workers = f64::from(workers);
     let entries = workers * (workers - 1.0) * pushed;
     // Each reads a snapshot; one reads another and everybody's entries, and writes the next.
@@ -110,7 +110,7 @@ impl FarEnd {
             let base = self.read_snapshot()?;
             self.adopt(base, reply);
         } else if self.log_bytes > 0
-            && let Some(base) = self.make_snapshot()?
+            && let Some(base) = self.make_snapshot(reply)?
         {
             self.adopt(base, reply);
         }
@@ -129,13 +129,14 @@ impl FarEnd {
     }
 
     /// Folds everything into the next snapshot, unless somebody else is at it.
-    fn make_snapshot(&self) -> Result<Option<Folded>, LogError> {
+    fn make_snapshot(&self, reply: &mut Reply) -> Result<Option<Folded>, LogError> {
         let (store, run) = (&*self.store, &self.run);
         let holder = &self.lease.holder;
         if !store.lock(run, log::SNAPSHOT, holder, MAKING)? {
             return Ok(None);
         }
         let mut base = Folded::load(store, run, &self.rows)?;
+        reply.bytes += base.log_bytes;
         // This gives the lock back.
         if let Some(version) = log::write_snapshot(store, run, holder, &base.vector, &base.parameters)? {
             base.snapshot_version = version;
@@ -147,7 +148,7 @@ impl FarEnd {
     fn adopt(&mut self, base: Folded, reply: &mut Reply) {
         let own = self.lease.worker;
         reply.pushes = others(&base.vector, own).saturating_sub(others(&self.folded, own));
-        reply.bytes = bytes(&self.rows);
+        reply.bytes += bytes(&self.rows);
         self.stand_on(base, reply);
     }
 }

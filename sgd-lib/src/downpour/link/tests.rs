@@ -1,3 +1,5 @@
+mod snapshots;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ fn far_end(store: &Arc<dyn Store>, run: &RunKeys, worker: u32) -> FarEnd {
     let request = ClaimRequest {
         place: worker.to_string(),
         worker: Some(worker),
-        workers: 2,
+        workers: 20,
         holder: worker.to_string(),
         ttl: Duration::from_secs(60),
         from: None,

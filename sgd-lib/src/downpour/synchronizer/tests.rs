@@ -3,8 +3,6 @@
 //! A minibatch of a worker is a vector of small integers that depends on its number only, so what has to be
 //! in the stores follows from where the workers stand, to the bit.
 
-mod fuse;
-
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,9 +11,9 @@ use local_redis::{LocalRedis, Options};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use self::fuse::{Fuse, Fused};
 use super::*;
 use crate::codec::{self, Codec, Encoder};
+use crate::downpour::fuse::{Fuse, Fused};
 use crate::downpour::log::write_snapshot;
 use crate::downpour::{Algorithm, Combine, DataRef, Database, RunConfig, Settled};
 use crate::network::Architecture;

@@ -25,7 +25,12 @@ pub trait Compute {
     fn minibatch(&mut self, index: u32, rate: f32, parameters: &mut [f32]) -> Computed;
 
     /// What one step leaves to the next beside the parameters: for a successor.
-    fn accumulators(&mut self) -> &mut [f32] {
+    fn accumulators(&self) -> &[f32] {
+        &[]
+    }
+
+    /// The same, to be set by a successor.
+    fn accumulators_mut(&mut self) -> &mut [f32] {
         &mut []
     }
 }
@@ -80,7 +85,11 @@ impl Compute for Training<'_> {
         Computed { samples: samples.len() as u64, loss }
     }
 
-    fn accumulators(&mut self) -> &mut [f32] {
+    fn accumulators(&self) -> &[f32] {
+        self.optimizer.accumulators()
+    }
+
+    fn accumulators_mut(&mut self) -> &mut [f32] {
         self.optimizer.accumulators_mut()
     }
 }

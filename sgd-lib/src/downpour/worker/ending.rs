@@ -120,7 +120,7 @@ impl Worker<'_> {
         Ok(self.ending.unwrap_or(Departure::HandedOver))
     }
 
-    fn leave_to_the_successor(&mut self, planned: bool) {
+    fn leave_to_the_successor(&self, planned: bool) {
         let carried = Carried {
             token: self.lease.token,
             at: self.progress.at,
@@ -150,7 +150,7 @@ impl Worker<'_> {
                 to.copy_from_slice(from);
             }
         };
-        copy(self.compute.accumulators(), &carried.optimizer);
+        copy(self.compute.accumulators_mut(), &carried.optimizer);
         copy(self.memory(), &carried.algorithm);
         self.evaluator.go_on_from(carried.untried);
     }

@@ -14,26 +14,31 @@ use crate::store::{
 
 /// Calls that are left, to all stores of one process.
 #[derive(Clone)]
-pub(super) struct Fuse(Arc<AtomicI64>);
+pub(in crate::downpour) struct Fuse(Arc<AtomicI64>);
 
 impl Fuse {
-    pub(super) fn new(calls: i64) -> Self {
+    pub(in crate::downpour) fn new(calls: i64) -> Self {
         Self(Arc::new(AtomicI64::new(calls)))
     }
 
-    pub(super) fn blow(&self) {
-        self.0.store(0, Ordering::Relaxed);
+    pub(in crate::downpour) fn blow(&self) {
+        self.set(0);
     }
 
-    pub(super) fn is_blown(&self) -> bool {
+    /// So many calls are left from now on.
+    pub(in crate::downpour) fn set(&self, calls: i64) {
+        self.0.store(calls, Ordering::Relaxed);
+    }
+
+    pub(in crate::downpour) fn is_blown(&self) -> bool {
         self.0.load(Ordering::Relaxed) <= 0
     }
 }
 
 /// A store behind a fuse.
-pub(super) struct Fused {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) fuse: Fuse,
+pub(in crate::downpour) struct Fused {
+    pub(in crate::downpour) store: Arc<dyn Store>,
+    pub(in crate::downpour) fuse: Fuse,
 }
 
 impl Fused {
