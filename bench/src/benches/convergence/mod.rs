@@ -157,7 +157,7 @@ fn chart(entrants: &[Entrant], targets: &[(f64, usize)], races: &[Vec<Vec<Outcom
         title: "Bytes pushed to an accuracy".to_owned(),
         subtitle: "Two workers; medians".to_owned(),
         x: Axis::new("Test accuracy (%)", Scale::Linear),
-        y: Axis::new("Pushed (MB)", Scale::Log),
+        y: Axis::new("Pushed (MB)", Scale::Logarithmic),
         measured: shown("algorithm"),
         compared: shown("codec"),
     }
