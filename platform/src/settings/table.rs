@@ -93,12 +93,12 @@ settings! {
     batch_size: usize, "batch_size", Some("batch-size"), "32", Kind::Integer { least: 1, most: 65_536 },
         "images in a minibatch";
     n_fetch: usize, "n_fetch", Some("n-fetch"), "10", UP_TO_A_MILLION,
-        "minibatches between two fetches of the others' parameters by downpour; with other algorithms each push comes with one";
+        "minibatches between two fetches of the others' parameters; other algorithms than downpour also fetch with each push";
     n_push: usize, "n_push", Some("n-push"), "10", UP_TO_A_MILLION,
         "minibatches between two pushes of a worker's own";
     learning_rate: Option<f32>, "alpha", Some("learning-rate"), "none",
         Kind::Number(Excluded(0.0), Unbounded),
-        "learning rate, of the mean gradient of a minibatch; none is what suits optimizer and workers: 0.5 × √M for sgd, 0.05 × √M for the others, three quarters of that with database local";
+        "learning rate, of the mean gradient of a minibatch; none is what suits optimizer and workers: 0.5 × √M for sgd, 0.05 × √M for the others, three quarters of that with database local, a fifth with diloco";
     schedule: LearningRateSchedule, "lr_schedule", Some("lr-schedule"), "linear",
         Kind::Choice(words::SCHEDULE),
         "how the learning rate changes over the epochs";

@@ -253,6 +253,7 @@ impl RunConfig {
     /// (Krizhevsky 2014: "One weird trick for parallelizing convolutional neural networks", section 3.2);
     /// their sum already goes M times as far. Staler gradients bear less (Zhang et al. 2016: "Staleness-aware
     /// async-SGD for distributed deep learning"): with a store on each node three quarters suit 3 and 6 workers.
+    /// DiLoCo's outer step goes up to 0.7 / (1 − 0.9) times as far as the mean; a fifth suits rounds of 10 to 500.
     pub fn suitable_learning_rate(&self) -> f32 {
         let alone = match self.optimizer {
             OptimizerKind::Sgd => 0.5,
@@ -261,6 +262,7 @@ impl RunConfig {
         let fresh = alone / ((self.workers.max(1) as f32).sqrt() * self.combine.factor(self.workers));
         match (self.algorithm, self.database) {
             (Algorithm::Downpour, Database::Local) => 0.75 * fresh,
+            (Algorithm::Diloco, _) => 0.2 * fresh,
             _ => fresh,
         }
     }

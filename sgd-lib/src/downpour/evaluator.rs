@@ -32,10 +32,11 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Counts samples that were trained on; true when the sample of test images should be tried.
-    pub(super) fn is_due(&mut self, trained: u64) -> bool {
+    /// Counts samples that were trained on; true when the sample of test images should be tried, where there is
+    /// something `new` to try.
+    pub(super) fn is_due(&mut self, trained: u64, new: bool) -> bool {
         self.since += trained;
-        let due = self.since >= SAMPLES_BETWEEN;
+        let due = new && self.since >= SAMPLES_BETWEEN;
         if due {
             self.since = 0;
         }

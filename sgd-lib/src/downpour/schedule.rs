@@ -91,12 +91,14 @@ impl Algorithm {
                 let staleness = Staleness::new(config.max_staleness, rounds);
                 Box::new(downpour::Downpour::new(config, workers, staleness))
             }
-            Self::Average => Box::new(average::Average::new(rounds)),
+            Self::Average => Box::new(average::Average::new(rounds, config.n_fetch)),
             Self::Easgd => {
                 let staleness = Staleness::new(config.max_staleness, rounds);
-                Box::new(easgd::Easgd::new(config.n_push, workers, staleness))
+                Box::new(easgd::Easgd::new(config, workers, staleness))
             }
-            Self::Diloco => Box::new(diloco::Diloco::new(rounds, config.architecture.parameter_count())),
+            Self::Diloco => {
+                Box::new(diloco::Diloco::new(rounds, config.n_fetch, config.architecture.parameter_count()))
+            }
         }
     }
 }

@@ -75,9 +75,13 @@ pub(super) fn entrants() -> Vec<Entrant> {
     );
     all.extend([
         Entrant::new("algorithm", "downpour", ""),
-        Entrant::new("algorithm", "average, nPush 250", "--algorithm average --n-push 250"),
-        Entrant::new("algorithm", "easgd, nPush 250", "--algorithm easgd --n-push 250"),
-        Entrant::new("algorithm", "diloco, nPush 250", "--algorithm diloco --n-push 250"),
+        Entrant::new(
+            "algorithm",
+            "average, nPush 250",
+            "--algorithm average --n-push 250 --learning-rate 0.4",
+        ),
+        Entrant::new("algorithm", "easgd, nPush 50", "--algorithm easgd --n-push 50 --learning-rate 0.5"),
+        Entrant::new("algorithm", "diloco, nPush 250", "--algorithm diloco --n-push 250 --learning-rate 0.3"),
     ]);
     all
 }

@@ -1,13 +1,12 @@
 //! What one worker that is ten times slower costs: whole runs in this process, with a Redis.
 
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use local_redis::{LocalRedis, Options};
-use sgd_lib::dataset::{self, Dataset, Transpose};
+use sgd_lib::dataset::{self, Dataset, Split, Transpose};
 use sgd_lib::downpour::{Identity, Run, RunConfig, Surroundings, Worker};
 use sgd_lib::store::{Claim, RedisStore, Store};
 
@@ -38,21 +37,18 @@ impl Straggler {
         let redis = LocalRedis::start(Options::default())?;
         let store: Arc<dyn Store> = Arc::new(RedisStore::open(redis.url())?);
         let (rounds, epochs, target) = context.effort((5, 4, 0.75), (1, 1, 0.2));
+        let train = data.train().first(context.effort(usize::MAX, 8000).min(data.train().len()));
         context.say("one of two workers ten times slower");
-        let race = |epochs: u32, target: Option<f64>| {
+        let race = |epochs: u32, target_accuracy: Option<f64>| {
+            let config = RunConfig { epochs, target_accuracy, ..RunConfig::for_data(&data)? };
             let trial = |slow: Option<u32>| -> Contestant<'_> {
-                let (store, data) = (&store, &data);
-                Box::new(move || train(store, data, slow, epochs, target))
+                let (store, data, config) = (&store, &data, config.clone());
+                Box::new(move || seconds(store, config.clone(), (train, data.test()), slow))
             };
             take_turns(rounds, &mut [trial(None), trial(Some(1)), trial(Some(0))])
         };
-        Ok(Self {
-            rounds,
-            epochs,
-            target,
-            to_the_end: race(epochs, None)?,
-            to_the_target: race(55, Some(target))?,
-        })
+        let (to_the_end, to_the_target) = (race(epochs, None)?, race(55, Some(target))?);
+        Ok(Self { rounds, epochs, target, to_the_end, to_the_target })
     }
 
     /// Time with a slow worker over time without, the worse of the two cases: 1.82 is what the lost speed costs.
@@ -110,42 +106,35 @@ impl Surroundings for Place {
 }
 
 /// Trains with two workers, and returns the seconds until both have left.
-fn train(
+fn seconds(
     store: &Arc<dyn Store>,
-    data: &Dataset,
+    config: RunConfig,
+    data: (Split<'_>, Split<'_>),
     slow: Option<u32>,
-    epochs: u32,
-    target_accuracy: Option<f64>,
 ) -> Result<f64> {
-    let config = RunConfig { epochs, target_accuracy, ..RunConfig::for_data(data)? };
     let run = Run::create(store.clone(), "straggler", config)?;
     run.store().fix_workers(run.keys(), 2)?;
     let begun = Instant::now();
-    let left = thread::scope(|scope| {
-        let workers: Vec<_> = (0..2)
-            .map(|worker| {
-                let run = &run;
-                scope.spawn(move || work(run, data, worker, slow == Some(worker)))
-            })
-            .collect();
-        workers
-            .into_iter()
-            .map(|worker| worker.join().map_err(|_| anyhow!("a worker panicked"))?)
-            .collect::<Result<Vec<_>>>()
-    });
-    left?;
+    thread::scope(|scope| {
+        let start = |worker| {
+            let run = &run;
+            scope.spawn(move || work(run, data, worker, slow == Some(worker)))
+        };
+        let workers = [0, 1].map(start);
+        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| anyhow!("a worker panicked"))?)
+    })?;
     let seconds = begun.elapsed().as_secs_f64();
     run.delete()?;
     Ok(seconds)
 }
 
-fn work(run: &Run, data: &Dataset, worker: u32, slow: bool) -> Result<()> {
+fn work(run: &Run, (train, test): (Split<'_>, Split<'_>), worker: u32, slow: bool) -> Result<()> {
     let claim = run.claim(&worker.to_string(), Some(worker), LEASE)?;
     let Claim::Granted { lease, resumed, .. } = claim else {
         bail!("no place for worker {worker}: {claim:?}")
     };
     let identity = Identity { node: "bench".to_owned(), pod: worker.to_string() };
     let place = Place { slow, before: Mutex::default() };
-    Worker::new(run, lease, resumed, &identity, data.train(), data.test(), &place)?.train()?;
+    Worker::new(run, lease, resumed, &identity, train, test, &place)?.train()?;
     Ok(())
 }

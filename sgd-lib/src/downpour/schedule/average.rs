@@ -10,19 +10,21 @@ use crate::store::Position;
 
 pub(super) struct Average {
     rounds: Rounds,
+    n_fetch: u32,
 }
 
 impl Average {
-    pub(super) fn new(rounds: Rounds) -> Self {
-        Self { rounds }
+    pub(super) fn new(rounds: Rounds, n_fetch: u32) -> Self {
+        Self { rounds, n_fetch }
     }
 }
 
 impl Schedule for Average {
-    /// The epoch's last push is the flush.
-    fn due(&self, _since: Since, at: Position) -> Due {
+    /// The epoch's last push is the flush. A fetch in the middle of a round folds nothing: it is for the stop
+    /// flag, and takes what those have pushed already who are ahead.
+    fn due(&self, since: Since, at: Position) -> Due {
         let ends = self.rounds.end_at(at);
-        Due { push: ends, fetch: ends }
+        Due { push: ends, fetch: ends || since.fetch >= self.n_fetch }
     }
 
     fn weight(&self, since: &Since, minibatch: u32) -> f32 {

@@ -24,22 +24,24 @@ const MOMENTUM: f32 = 0.9;
 
 pub(super) struct Diloco {
     rounds: Rounds,
+    n_fetch: u32,
     /// uᵢ.
     velocity: Vec<f32>,
 }
 
 impl Diloco {
     /// Without a past, for this many parameters.
-    pub(super) fn new(rounds: Rounds, parameters: usize) -> Self {
-        Self { rounds, velocity: vec![0.0; parameters] }
+    pub(super) fn new(rounds: Rounds, n_fetch: u32, parameters: usize) -> Self {
+        Self { rounds, n_fetch, velocity: vec![0.0; parameters] }
     }
 }
 
 impl Schedule for Diloco {
-    /// The epoch's last push is the flush.
-    fn due(&self, _since: Since, at: Position) -> Due {
+    /// The epoch's last push is the flush. A fetch in the middle of a round folds nothing: it is for the stop
+    /// flag, and takes what those have pushed already who are ahead.
+    fn due(&self, since: Since, at: Position) -> Due {
         let ends = self.rounds.end_at(at);
-        Due { push: ends, fetch: ends }
+        Due { push: ends, fetch: ends || since.fetch >= self.n_fetch }
     }
 
     /// The worker's share is in what [`Schedule::outer_step`] makes of θ.
@@ -85,7 +87,7 @@ mod tests {
     /// Three workers, 7 minibatches of 10 samples but the last of 5: 3, 2 and 2, in rounds of 2.
     fn workers() -> Vec<Diloco> {
         let partition = Partition::new(65, 10, 3);
-        (0..3).map(|worker| Diloco::new(Rounds::new(2, partition, worker), 1)).collect()
+        (0..3).map(|worker| Diloco::new(Rounds::new(2, partition, worker), 10, 1)).collect()
     }
 
     fn since(push: u32, samples: u64) -> Since {

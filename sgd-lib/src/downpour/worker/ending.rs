@@ -63,7 +63,9 @@ impl Worker<'_> {
         }
         // At an epoch's end everything was pushed, the residue too. The fetch is for the stop flag: where
         // the run was stopped meanwhile nobody takes the shard over.
-        let push = (self.progress.at.minibatch > 0).then_some(EntryKind::Flush);
+        // The model of a run that reached its target is there, and nobody needs this push, as large as it is.
+        let needed = self.ending != Some(Departure::Finished(StopReason::Target));
+        let push = (needed && self.progress.at.minibatch > 0).then_some(EntryKind::Flush);
         if self.ending != Some(Departure::Replaced) {
             self.send(push, true)?;
             self.settle()?;

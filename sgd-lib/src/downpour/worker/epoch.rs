@@ -30,6 +30,9 @@ impl Worker<'_> {
         self.record.epochs = self.progress.at.epoch;
         self.flush()?;
         self.write_record()?;
+        if self.ending.is_none() {
+            self.evaluate(0)?;
+        }
         if self.lease.worker == 0 && self.config.target_accuracy.is_none() {
             let evaluation = self.evaluator.sample(self.replica.base());
             self.tell_evaluation(evaluation, false)?;
@@ -78,7 +81,9 @@ impl Worker<'_> {
     /// that what one worker tries depends on counts only, not on the clock.
     pub(super) fn evaluate(&mut self, trained: u64) -> Result<(), WorkerError> {
         let Some(target) = self.config.target_accuracy else { return Ok(()) };
-        if !self.evaluator.is_due(trained) || !self.is_evaluator() {
+        // Between the ends of rounds the parameters of all stay as they are.
+        let new = self.since.push == 0 || !self.schedule.is_synchronous();
+        if !self.evaluator.is_due(trained, new) || !self.is_evaluator() {
             return Ok(());
         }
         self.settle()?;

@@ -126,6 +126,7 @@ impl Worker<'_> {
             if !self.record.on_node {
                 self.record.bytes_to_global += request.payload.len() as u64;
             }
+            self.complete = false;
             request.push = Some((kind, self.progress));
             self.since = Since { fetch: self.since.fetch, ..Since::default() };
         }
@@ -185,8 +186,8 @@ impl Worker<'_> {
     /// the last of k such pushes none of the n, the one before it n/k fewer, and so on.
     fn count_fetch(&mut self, reply: &Reply) {
         let pushes = std::mem::take(&mut self.unfetched_pushes);
-        // A look at whether the others are there is no fetch.
-        self.record.fetches += u64::from(reply.complete);
+        // A look at whether the others are there, or the run was stopped, is no fetch.
+        self.record.fetches += u64::from(reply.folded || !self.schedule.is_synchronous());
         self.record.bytes_fetched += reply.bytes;
         self.since.miss(reply.pushes);
         if !self.record.on_node {
