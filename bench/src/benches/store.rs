@@ -12,7 +12,7 @@ use sgd_lib::codec::{Codec, Encoder};
 use sgd_lib::downpour::{DataRef, Run, RunConfig};
 use sgd_lib::network::Architecture;
 use sgd_lib::store::{
-    Claim, Cursors, Entry, EntryId, EntryKind, Exchange, Lease, Passed, Progress, PushOutcome, Store,
+    Claim, Cursors, Entry, EntryId, EntryKind, Exchange, Lease, Passed, Progress, PushOutcome,
 };
 
 use crate::context::Context;
@@ -73,7 +73,15 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     }
     Ok(Report {
         columns: vec![
-            "transport", "aof", "codec", "parameters", "bytes", "push+fetch (µs)", "± ", "SET+GET (µs)", "±",
+            "transport",
+            "aof",
+            "codec",
+            "parameters",
+            "bytes",
+            "push+fetch (µs)",
+            "± ",
+            "SET+GET (µs)",
+            "±",
             "ratio",
         ],
         rows,
@@ -150,13 +158,14 @@ impl<'a> Pair<'a> {
         let mut payload = self.payload.clone();
         // Nobody has pushed yet.
         payload = workers[0].exchange(&run, payload, 0)?.1;
-        let mut busy = Duration::ZERO;
+        let mut times = Vec::with_capacity(trips);
         for trip in 0..trips {
-            let (took, back) = workers[(trip + 1) % 2].exchange(&run, payload, 1)?;
-            (busy, payload) = (busy + took, back);
+            let took;
+            (took, payload) = workers[(trip + 1) % 2].exchange(&run, payload, 1)?;
+            times.push(took);
         }
         run.delete()?;
-        Ok(micros(busy, trips))
+        Ok(micros(&times))
     }
 
     fn row(&self, transport: &str, append_only: bool, samples: [&Samples; 2], ratio: f64) -> Vec<Value> {
@@ -170,8 +179,9 @@ impl<'a> Pair<'a> {
     }
 }
 
-fn micros(busy: Duration, trips: usize) -> f64 {
-    busy.as_secs_f64() * 1e6 / trips as f64
+/// The median: a trip during which this program was interrupted says nothing of the store.
+fn micros(times: &[Duration]) -> f64 {
+    Samples::new(times.iter().map(|time| time.as_secs_f64() * 1e6).collect()).median()
 }
 
 /// One worker's view of the log.
@@ -235,7 +245,7 @@ impl<'a> Plain<'a> {
     }
 
     fn set_and_get(&mut self, trips: usize) -> Result<f64> {
-        let mut busy = Duration::ZERO;
+        let mut times = Vec::with_capacity(trips);
         for trip in 0..trips {
             let names = ["bench:plain:0", "bench:plain:1"];
             let begun = Instant::now();
@@ -243,12 +253,12 @@ impl<'a> Plain<'a> {
             pipeline.cmd("SET").arg(names[trip % 2]).arg(self.payload).ignore();
             pipeline.cmd("GET").arg(names[(trip + 1) % 2]);
             let (got,): (redis::Value,) = pipeline.query(&mut self.connection)?;
-            busy += begun.elapsed();
+            times.push(begun.elapsed());
             let whole = matches!(&got, redis::Value::BulkString(bytes) if bytes == self.payload);
             if trip > 0 && !whole {
                 bail!("GET did not bring what SET had sent");
             }
         }
-        Ok(micros(busy, trips))
+        Ok(micros(&times))
     }
 }
