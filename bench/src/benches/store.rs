@@ -214,6 +214,8 @@ impl Side {
         let exchange = Exchange {
             push: Some(&entry),
             lease: Some(&self.lease),
+            // As nearly always: claimed for a minute.
+            lease_is_fresh: true,
             cursors: Some(&self.cursors),
             entries_per_stream: 8,
             ..Exchange::default()

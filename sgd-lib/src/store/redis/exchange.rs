@@ -19,7 +19,7 @@ pub(super) fn exchange(pool: &Pool, run: &RunKeys, wanted: &Exchange<'_>) -> Res
     if let (Some(entry), Some(lease)) = (wanted.push, wanted.lease) {
         push(&mut pipeline, &run.log(lease.worker), entry)?;
     }
-    if let Some(lease) = wanted.lease {
+    if let Some(lease) = renewed(wanted) {
         pipeline.add_command(renewal(run, lease).command());
     }
     for event in wanted.events {
@@ -63,6 +63,10 @@ fn push(pipeline: &mut Pipeline, key: &str, entry: &Entry) -> Result<(), StoreEr
     add.arg("meta").arg(meta).arg("delta").arg(&entry.payload);
     pipeline.add_command(add);
     Ok(())
+}
+
+fn renewed<'a>(wanted: &Exchange<'a>) -> Option<&'a Lease> {
+    wanted.lease.filter(|_| !wanted.lease_is_fresh)
 }
 
 fn renewal<'a>(run: &RunKeys, lease: &Lease) -> scripts::Call<'a> {
@@ -115,7 +119,7 @@ fn read(
         let reply = next("XADD");
         exchanged.push = Some(outcome(pool, &run.log(lease.worker), entry.id, reply)?);
     }
-    if wanted.lease.is_some() {
+    if renewed(wanted).is_some() {
         exchanged.lease_held = parse::integer("lease", &next("renewing the lease")?)? == 1;
     }
     for _ in wanted.events {
