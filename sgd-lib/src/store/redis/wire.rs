@@ -5,7 +5,7 @@
 //! socket it took a quarter of the time: as long as a minibatch's tenth, and more than that where every minibatch
 //! is pushed. Here the bytes of a long value are read where they stay.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, IoSlice, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -15,6 +15,8 @@ use redis::{
     parse_redis_value,
 };
 
+/// What an argument, and every line, ends with.
+pub(super) const LINE_END: &[u8] = b"\r\n";
 /// A longer value than Redis stores is none.
 const LONGEST: usize = 512 << 20;
 /// Nor is a longer line.
@@ -58,8 +60,24 @@ impl Wire {
         Ok(wire)
     }
 
-    fn send(&mut self, packed: &[u8]) -> RedisResult<()> {
-        let sent = self.stream.get_mut().write_all(packed);
+    /// Sends commands, packed one after the other in these pieces, and returns the replies of all `count`. Pieces
+    /// need not be copied together: a command may end with [`packed_but_last`] and a long argument as it is.
+    ///
+    /// # Errors
+    /// The connection broke. What a command is refused for is its reply.
+    pub(super) fn ask(&mut self, pieces: [&[u8]; 3], count: usize) -> RedisResult<Vec<RedisResult<Value>>> {
+        self.send(pieces)?;
+        let replies = (0..count).map(|_| {
+            Ok(match self.receive()? {
+                Value::ServerError(error) => Err(error.into()),
+                value => Ok(value),
+            })
+        });
+        replies.collect()
+    }
+
+    fn send(&mut self, pieces: [&[u8]; 3]) -> RedisResult<()> {
+        let sent = write(self.stream.get_mut(), &mut pieces.map(IoSlice::new));
         self.open &= sent.is_ok();
         Ok(sent?)
     }
@@ -73,12 +91,12 @@ impl Wire {
 
 impl ConnectionLike for Wire {
     fn req_packed_command(&mut self, packed: &[u8]) -> RedisResult<Value> {
-        self.send(packed)?;
+        self.send([packed, &[], &[]])?;
         self.receive()
     }
 
     fn req_packed_commands(&mut self, packed: &[u8], offset: usize, count: usize) -> RedisResult<Vec<Value>> {
-        self.send(packed)?;
+        self.send([packed, &[], &[]])?;
         let mut replies = Vec::with_capacity(count);
         for index in 0..offset + count {
             let reply = self.receive()?;
@@ -131,6 +149,31 @@ fn connect(host: &str, port: u16, patience: Duration) -> io::Result<TcpStream> {
         }
     }
     Err(error)
+}
+
+fn write(stream: &mut impl Write, mut pieces: &mut [IoSlice<'_>]) -> io::Result<()> {
+    IoSlice::advance_slices(&mut pieces, 0);
+    while !pieces.is_empty() {
+        match stream.write_vectored(pieces) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut pieces, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// A command as it is sent, up to its last argument, which has so many bytes; after that comes [`LINE_END`].
+pub(super) fn packed_but_last(arguments: &[&[u8]], last: usize) -> Vec<u8> {
+    let mut packed = format!("*{}\r\n", arguments.len() + 1).into_bytes();
+    for argument in arguments {
+        packed.extend(format!("${}\r\n", argument.len()).as_bytes());
+        packed.extend_from_slice(argument);
+        packed.extend_from_slice(LINE_END);
+    }
+    packed.extend(format!("${last}\r\n").as_bytes());
+    packed
 }
 
 /// A server that can't be reached, or loads its log, has not refused the password.
@@ -211,6 +254,34 @@ mod tests {
         for reply in replies {
             assert_eq!(parsed(reply).unwrap(), parse_redis_value(reply).unwrap(), "{}", reply.escape_ascii());
         }
+    }
+
+    #[test]
+    fn pieces_are_what_the_library_packs() {
+        let (arguments, last): ([&[u8]; 3], &[u8]) = ([b"XADD", b"key", b""], b"long\r\nlong");
+        let mut library = cmd("XADD");
+        library.arg(b"key").arg(b"").arg(last);
+        let ours = [&packed_but_last(&arguments, last.len()), last, LINE_END].concat();
+        assert_eq!(ours.escape_ascii().to_string(), library.get_packed_command().escape_ascii().to_string());
+    }
+
+    #[test]
+    fn what_a_short_write_left_is_written() {
+        struct Short(Vec<u8>);
+        impl Write for Short {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.extend(&bytes[..bytes.len().min(3)]);
+                Ok(bytes.len().min(3))
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut short = Short(Vec::new());
+        let pieces: [&[u8]; 3] = [b"abcd", b"", b"efghijk"];
+        write(&mut short, &mut pieces.map(IoSlice::new)).unwrap();
+        assert_eq!(short.0, b"abcdefghijk");
     }
 
     #[test]
