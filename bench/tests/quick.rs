@@ -65,7 +65,7 @@ fn train_types() {
 
 #[test]
 fn store() {
-    check("store", &["store.vs_set_get"]);
+    check("store", &["store.vs_set_get", "store.vs_set_get_topk"]);
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn with_password(
     lookup: impl Fn(&str) -> Option<String>,
 ) -> Result<RedisStore, OpenError> {
     match &settings.store_password_secret {
-        Some(name) => Ok(store.with_password(secrets::read(name, lookup)?)?),
+        Some(name) => Ok(store.with_password(secrets::read(name, lookup)?)),
         None => Ok(store),
     }
 }

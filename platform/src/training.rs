@@ -2,10 +2,10 @@
 
 use sgd_lib::codec;
 use sgd_lib::dataset::Manifest;
-use sgd_lib::downpour::{DataRef, RunConfig};
+use sgd_lib::downpour::{Algorithm, DataRef, Database, RunConfig};
 use sgd_lib::network::{Architecture, ArchitectureError};
 
-use crate::settings::{Codec, DatasetSource, Settings, SettingsError, TrainType};
+use crate::settings::{Codec, DatasetSource, Settings, SettingsError, StoreUrl, TrainType};
 
 /// Why settings make no run.
 #[derive(Debug, thiserror::Error)]
@@ -57,16 +57,41 @@ pub fn run_config(settings: &Settings, data: &Manifest) -> Result<RunConfig, Tra
         staleness_lr: settings.staleness_lr,
         database: settings.database,
         n_sync: narrow(settings.n_sync),
-        codec: match settings.codec {
-            Codec::Auto => codec::Codec::Int8,
-            Codec::Fixed(codec) => codec,
-        },
+        codec: codec::Codec::Int8,
         seed: settings.seed,
         train_type: settings.train_type.number(),
+    };
+    config.codec = match settings.codec {
+        Codec::Auto => suitable_codec(&config, &settings.store_url),
+        Codec::Fixed(codec) => codec,
     };
     config.learning_rate = settings.learning_rate.unwrap_or_else(|| config.suitable_learning_rate());
     Ok(config)
 }
+
+/// What codec `auto` is, by the size of a push and the way to the store, and by nothing that is measured: so the
+/// same run has the same codec wherever the machine's speed stands.
+///
+/// - A few parameters take less time than the store's answer, however they are written: exact.
+/// - From where moving bytes takes longer than choosing among them, the largest 2 % of the values alone go out:
+///   over a network at once, on the same machine from 128 KiB as f32.
+/// - In between, and where others than the workers add up what is pushed, or wait for all of it: int8, which
+///   holds back rounding alone.
+fn suitable_codec(config: &RunConfig, store: &StoreUrl) -> codec::Codec {
+    let parameters = config.architecture.parameter_count();
+    let apart = config.algorithm == Algorithm::Downpour && config.database == Database::Global;
+    let costly = parameters >= MANY || !store.is_on_this_machine();
+    match parameters {
+        0..FEW => codec::Codec::F32,
+        _ if apart && costly => codec::Codec::TopK,
+        _ => codec::Codec::Int8,
+    }
+}
+
+/// 16 KiB as f32.
+const FEW: usize = 4 << 10;
+/// 128 KiB as f32.
+const MANY: usize = 32 << 10;
 
 /// The settings' ranges are far below the limit.
 fn narrow(value: usize) -> u32 {
@@ -92,9 +117,37 @@ mod tests {
     #[test]
     fn settings_left_alone_are_the_librarys_defaults() {
         let data = data();
-        let ours = run_config(&Settings::default(), &data.manifest()).unwrap();
+        // The codec depends on the store, which the library does not know.
+        let settings = Settings::default().overridden_by_json(br#"{"codec": "int8"}"#);
+        let ours = run_config(&settings.unwrap(), &data.manifest()).unwrap();
         assert_eq!(ours, RunConfig::for_data(&data).unwrap());
         assert_eq!(ours.validate(), Ok(()));
+    }
+
+    #[test]
+    fn the_codec_suits_size_and_link() {
+        let data = data();
+        let codec = |json: String| {
+            let settings = Settings::default().overridden_by_json(json.as_bytes()).unwrap();
+            run_config(&settings, &data.manifest()).unwrap().codec
+        };
+        let on = |url: &str, more: &str| codec(format!(r#"{{"store_url": "{url}"{more}}}"#));
+        for here in
+            ["unix:///a", "redis+unix:///a", "redis://127.0.0.1:7", "redis://localhost", "redis://[::1]"]
+        {
+            assert_eq!(on(here, ""), codec::Codec::TopK, "{here}");
+            assert_eq!(on(here, r#", "hidden_size": "20""#), codec::Codec::Int8, "{here}");
+            assert_eq!(on(here, r#", "hidden_size": "5""#), codec::Codec::F32, "{here}");
+        }
+        for there in
+            ["redis://redis.openfaas-fn:6379", "redis://10.0.0.7", "redis://user:secret@127.example:1"]
+        {
+            assert_eq!(on(there, r#", "hidden_size": "20""#), codec::Codec::TopK, "{there}");
+            assert_eq!(on(there, r#", "hidden_size": "5""#), codec::Codec::F32, "{there}");
+            assert_eq!(on(there, r#", "codec": "f16""#), codec::Codec::F16, "{there}");
+            assert_eq!(on(there, r#", "algorithm": "average""#), codec::Codec::Int8, "{there}");
+            assert_eq!(on(there, r#", "database": "local""#), codec::Codec::Int8, "{there}");
+        }
     }
 
     #[test]

@@ -110,7 +110,45 @@ proptest! {
     }
 
     #[test]
-    fn random_bytes_never_panic(mut bytes in vec(any::<u8>(), 0..400), codec in 0..5_u8, bitmap in 0..2_u8) {
+    fn top_k_sends_the_largest_values_of_each_run(delta in deltas()) {
+        let decoded = encode(Codec::TopK, &delta).1;
+        for run in [0..27, 27..237, 237..238] {
+            let magnitudes = |values: &[f32]| values.iter().map(|value| value.abs()).collect::<Vec<_>>();
+            let (run, decoded) = (magnitudes(&delta[run.clone()]), magnitudes(&decoded[run]));
+            let largest = run.iter().copied().fold(0.0, f32::max);
+            let scale = (largest / 127.0).clamp(f32::MIN_POSITIVE, f32::MAX / 128.0);
+            let sent = |index: &usize| decoded[*index] > 0.0;
+            let least = (0..run.len()).filter(sent).map(|index| run[index]).fold(f32::INFINITY, f32::min);
+            for index in 0..run.len() {
+                if sent(&index) {
+                    prop_assert!((run[index].min(127.0 * scale) - decoded[index]).abs() <= scale * 0.50003);
+                } else {
+                    prop_assert!(run[index] <= least.max(scale), "{} stays, {} goes", run[index], least);
+                }
+            }
+            prop_assert!(largest < f32::MIN_POSITIVE || (0..run.len()).any(|index| sent(&index)));
+        }
+    }
+
+    #[test]
+    fn top_k_sends_everything_in_the_end(delta in vec(-1.0_f32..1.0, PARAMETERS)) {
+        let mut encoder = Encoder::new(Codec::TopK, &ROWS);
+        let (mut residue, mut received) = (delta.clone(), vec![0.0; PARAMETERS]);
+        let (mut payload, mut decoded) = (Vec::new(), vec![0.0; PARAMETERS]);
+        for _ in 0..300 {
+            encoder.encode(&residue, &mut decoded, &mut payload).unwrap();
+            decode_add(&payload, &ROWS, &mut received).unwrap();
+            for (residue, decoded) in residue.iter_mut().zip(&decoded) {
+                *residue -= decoded;
+            }
+        }
+        for (received, delta) in received.iter().zip(&delta) {
+            prop_assert!((received - delta).abs() < 0.01, "{} of {}", received, delta);
+        }
+    }
+
+    #[test]
+    fn random_bytes_never_panic(mut bytes in vec(any::<u8>(), 0..400), codec in 0..6_u8, bitmap in 0..2_u8) {
         let mut sum = vec![0.0; PARAMETERS];
         let _ = decode_add(&bytes, &ROWS, &mut sum);
         let _ = blob::unpack(&bytes, PARAMETERS);
@@ -164,6 +202,70 @@ fn an_encoder_can_be_used_again() {
 }
 
 #[test]
+fn top_k_is_compact() {
+    let rows = [(785, 100), (101, 47)];
+    let parameters = 785 * 100 + 101 * 47;
+    // No two absolute values are equal.
+    let value =
+        |index: usize| (index * 48_271 % 83_267 + 1) as f32 * if index % 2 == 0 { 1e-7 } else { -1e-7 };
+    let delta: Vec<f32> = (0..parameters).map(value).collect();
+    let (mut payload, mut decoded) = (Vec::new(), vec![0.0; parameters]);
+    Encoder::new(Codec::TopK, &rows).encode(&delta, &mut decoded, &mut payload).unwrap();
+    let sent = decoded.iter().filter(|value| **value != 0.0).count();
+    assert!((parameters / 60..parameters / 40).contains(&sent), "{sent} of {parameters}");
+    assert!(payload.len() < HEADER + 4 + 16 + 3 * sent, "{} bytes for {sent} values", payload.len());
+}
+
+#[test]
+fn top_k_leaves_out_more_than_a_byte_counts() {
+    let rows = [(4, 255)];
+    for (first, second) in [(0, 1), (0, 255), (0, 256), (254, 510), (255, 765), (1018, 1019), (0, 1019)] {
+        let mut delta = vec![0.0; 1020];
+        (delta[first], delta[second]) = (1.0, -1.0);
+        let (mut payload, mut decoded, mut sum) = (Vec::new(), vec![0.0; 1020], vec![0.0; 1020]);
+        Encoder::new(Codec::TopK, &rows).encode(&delta, &mut decoded, &mut payload).unwrap();
+        decode_add(&payload, &rows, &mut sum).unwrap();
+        assert_eq!(bits(&sum), bits(&decoded));
+        for index in [first, second] {
+            assert!((sum[index] - delta[index]).abs() < 1e-6, "{index}: {}", sum[index]);
+        }
+        assert_eq!(sum.iter().filter(|value| **value != 0.0).count(), 2);
+    }
+}
+
+#[test]
+fn top_k_that_no_encoder_writes_is_refused() {
+    // Runs of 27, 210 and 1 values.
+    let refusal = |content: &[u8]| {
+        let mut payload = encode(Codec::TopK, &[0.0; PARAMETERS]).0;
+        payload.splice(HEADER..payload.len() - 4, content.iter().copied());
+        payload[16..24].copy_from_slice(&(content.len() as u64).to_le_bytes());
+        seal(&mut payload);
+        refused(&payload).to_string()
+    };
+    let (one, none) = (1_f32.to_le_bytes(), [0; 4]);
+    let run = |count: u32, scale: &[u8], rest: &[u8]| [&count.to_le_bytes(), scale, rest].concat();
+    assert_eq!(refusal(&[]), "0 bytes of content; 4 are wanted");
+    assert_eq!(
+        refusal(&[run(1, &one, &[27, 1]), none.into(), none.into()].concat()),
+        "a value at 27 of a run of rows with 27 values"
+    );
+    assert_eq!(refusal(&run(u32::MAX, &one, &[0; 40])), "a value at 27 of a run of rows with 27 values");
+    assert_eq!(refusal(&run(2, &one, &[0, 0, 5])), "11 bytes of content; 12 are wanted");
+    assert_eq!(
+        refusal(&[run(0, &[], &[]), none.into(), none.into(), vec![9]].concat()),
+        "13 bytes of content; 12 are wanted"
+    );
+    let nan = f32::NAN.to_le_bytes();
+    let error = refusal(&[none.into(), run(1, &nan, &[0, 5]), none.into()].concat());
+    assert_eq!(error, "the scale of row 9 is NaN; it must be positive and at most 2.7e36");
+    let mut payload = encode(Codec::TopK, &[1.0; PARAMETERS]).0;
+    payload[6] = 1;
+    seal(&mut payload);
+    assert_eq!(refused(&payload), CodecError::Flags { found: 1 });
+}
+
+#[test]
 fn blank_rows_take_no_space() {
     let mut delta = [0.0; PARAMETERS];
     delta[range(10)][5] = 0.25;
@@ -180,7 +282,7 @@ fn golden_bytes() {
     let header = |codec: u8, bitmap: u8, length: u8| {
         [b'D', b'P', b'D', b'L', 1, codec, bitmap, 0, 5, 0, 0, 0, 0, 0, 0, 0, length, 0, 0, 0, 0, 0, 0, 0]
     };
-    let golden: [Golden; 4] = [
+    let golden: [Golden; 5] = [
         (
             Codec::F32,
             [1.0, -2.0, 0.5, 0.0, 3.0],
@@ -194,6 +296,12 @@ fn golden_bytes() {
             [127.0, -2.0, 0.0, 0.0, 63.5],
             header(3, 1, 12),
             b"\x05\0\0\x80\x3f\x7f\xfe\0\0\0\x3f\x7f",
+        ),
+        (
+            Codec::TopK,
+            [2.0, -127.0, 0.0, 0.0, 63.5],
+            header(4, 0, 20),
+            b"\x01\0\0\0\0\0\x80\x3f\x01\x81\x01\0\0\0\0\0\0\x3f\0\x7f",
         ),
     ];
     for (codec, delta, header, content) in golden {
@@ -254,7 +362,7 @@ fn a_wrong_header_is_named() {
     };
     assert_eq!(error(0, b'x'), "magic is \"xPDL\", not \"DPDL\"");
     assert_eq!(error(4, 9), "format version 9; this program reads version 1");
-    assert_eq!(error(5, 9), "codec number 9; known are 1 (f32), 2 (f16), 3 (int8)");
+    assert_eq!(error(5, 9), "codec number 9; known are 1 (f32), 2 (f16), 3 (int8), 4 (topk)");
     assert_eq!(error(6, 2), "header flags are 0x0002; only 0x0000 and 0x0001 have a meaning");
     assert_eq!(error(7, 1), "header flags are 0x0100; only 0x0000 and 0x0001 have a meaning");
     assert_eq!(error(8, 239), "239 parameters; the network has 238");

@@ -186,6 +186,15 @@ fn the_log_stays_bounded() {
     let size = 4 * run.config().architecture.parameter_count();
     // The bound, and what was pushed while a snapshot was on its way.
     assert!(bytes < 2 * 32 * size, "{bytes} bytes in the log, {size} a push");
+    // What Redis itself takes for it is hardly more.
+    let url = test.redis.as_ref().unwrap().url();
+    let mut redis = redis::Client::open(url).unwrap().get_connection().unwrap();
+    let mut usage = |key: String| -> usize {
+        redis::cmd("MEMORY").arg(["USAGE", &key, "SAMPLES", "0"]).query(&mut redis).unwrap()
+    };
+    let used: usize = [0, 1].map(|worker| usage(format!("dp:{{run}}:log:{worker}"))).iter().sum();
+    assert!(used >= bytes && used < 2 * 32 * size * 5 / 4, "{used} bytes of memory, {bytes} of payloads");
+    assert!(usage("dp:{run}:snapshot".to_owned()) < 2 * size);
 }
 
 #[test]

@@ -25,11 +25,7 @@ pub(crate) struct Bench {
 
 /// Every benchmark, in the order in which all of them run.
 pub(crate) const ALL: &[Bench] = &[
-    Bench {
-        name: "store",
-        about: "a push and fetch against SET and GET of the same bytes",
-        run: store::run,
-    },
+    Bench { name: "store", about: "a push and fetch against SET and GET of the same bytes", run: store::run },
     Bench {
         name: "overhead",
         about: "training with Redis against training without a store",

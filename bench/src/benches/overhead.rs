@@ -5,7 +5,7 @@
 //! nothing of starting, which `start` measures. Without a store, each thread takes the same steps on the same
 //! minibatches, and nobody hears of them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Barrier, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,9 +14,10 @@ use figures::chart::{Axis, Chart, Line, Lines, Point, Scale};
 use local_redis::Transport;
 use serde_json::{Value, json};
 use sgd_lib::codec::Codec;
-use sgd_lib::dataset::{self, Dataset, EpochOrder, Transpose};
+use sgd_lib::dataset::{self, Dataset, EpochOrder, Split, Transpose};
 use sgd_lib::downpour::{Identity, Run, RunConfig, Surroundings, Worker};
 use sgd_lib::network::{Backprop, Centring, DropoutKey, Minibatch};
+use sgd_lib::optimizer::Optimizer;
 use sgd_lib::store::{Claim, Store};
 
 use crate::context::Context;
@@ -29,7 +30,7 @@ const WORKERS: u32 = 2;
 const RHYTHMS: [(u32, Option<&str>); 4] =
     [(1, Some("overhead.n1")), (5, None), (10, Some("overhead.n10")), (50, Some("overhead.n50"))];
 /// What `codec` `auto` is on this machine.
-const DEFAULT: Codec = Codec::Int8;
+const DEFAULT: Codec = Codec::TopK;
 const LEASE: Duration = Duration::from_secs(60);
 
 /// A codec, and whether the Redis writes an append-only file.
@@ -57,7 +58,13 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     for (n, figure) in rhythms {
         let measured = arena.measure(*n, &cases, rounds)?;
         let alone = &measured[0];
-        rows.push(vec![json!(n), json!("no store"), Value::Null, json!(alone.median()), json!(alone.spread())]);
+        rows.push(vec![
+            json!(n),
+            json!("no store"),
+            Value::Null,
+            json!(alone.median()),
+            json!(alone.spread()),
+        ]);
         for ((case, samples), points) in cases.iter().zip(&measured[1..]).zip(&mut lines) {
             let ratio = samples.median() / alone.median();
             let deviation = samples.spread() / alone.median();
@@ -126,7 +133,9 @@ impl Arena {
     fn measure(&self, n: u32, cases: &[Case], rounds: usize) -> Result<Vec<Samples>> {
         let config = RunConfig { epochs: self.epochs, ..RunConfig::for_data(&self.data)? };
         let config = RunConfig { workers: WORKERS, n_fetch: n, n_push: n, ..config };
-        let alone = config.clone();
+        // What each of them would have without the other.
+        let alone = RunConfig { workers: 1, ..config.clone() };
+        let alone = RunConfig { learning_rate: alone.suitable_learning_rate(), ..alone };
         let mut contestants: Vec<Contestant<'_>> = vec![Box::new(move || self.alone(&alone))];
         for (codec, append_only) in cases {
             let config = RunConfig { codec: *codec, ..config.clone() };
@@ -162,32 +171,66 @@ impl Arena {
     }
 
     fn alone(&self, config: &RunConfig) -> Result<f64> {
-        let begun = Instant::now();
+        let (ready, slowest) = (Barrier::new(WORKERS as usize), Mutex::new(Duration::ZERO));
         together(|worker| {
-            self.step_alone(config, worker);
+            let mut alone = Alone::new(config, self.data.train());
+            ready.wait();
+            let begun = Instant::now();
+            alone.train(worker);
+            let mut slowest = slowest.lock().unwrap_or_else(PoisonError::into_inner);
+            *slowest = begun.elapsed().max(*slowest);
             Ok(())
         })?;
         let samples = u64::from(config.epochs) * self.data.train().len() as u64;
-        Ok(samples as f64 / begun.elapsed().as_secs_f64())
+        let slowest = slowest.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(samples as f64 / slowest.as_secs_f64())
+    }
+}
+
+/// A worker without the others.
+struct Alone<'a> {
+    config: &'a RunConfig,
+    train: Split<'a>,
+    parameters: Vec<f32>,
+    gradient: Vec<f32>,
+    backprop: Backprop,
+    centring: Centring,
+    optimizer: Box<dyn Optimizer>,
+    order: EpochOrder,
+}
+
+impl<'a> Alone<'a> {
+    fn new(config: &'a RunConfig, train: Split<'a>) -> Self {
+        let network = &config.architecture;
+        let parameters = network.initial_parameters(config.seed);
+        Self {
+            config,
+            train,
+            gradient: vec![0.0; parameters.len()],
+            backprop: Backprop::new(network, config.batch_size as usize, config.dropout),
+            centring: Centring::new(network, train),
+            optimizer: config.optimizer.build(parameters.len()),
+            order: EpochOrder::new(train.len()),
+            parameters,
+        }
     }
 
-    /// The loop of a worker, without the others.
-    fn step_alone(&self, config: &RunConfig, worker: u32) {
-        let (network, train, batch) = (&config.architecture, self.data.train(), config.batch_size as usize);
-        let mut parameters = network.initial_parameters(config.seed);
-        let mut gradient = vec![0.0; parameters.len()];
-        let mut backprop = Backprop::new(network, batch, config.dropout);
-        let mut centring = Centring::new(network, train);
-        let mut optimizer = config.optimizer.build(parameters.len());
-        let mut order = EpochOrder::new(train.len());
-        for epoch in 0..config.epochs {
-            order.shuffle(config.seed, epoch);
-            for minibatch in (worker..order.minibatches(batch) as u32).step_by(WORKERS as usize) {
-                let samples = order.minibatch(minibatch as usize, batch);
-                let key = DropoutKey { seed: config.seed, epoch, minibatch };
-                backprop.gradient(&parameters, &Minibatch { split: train, samples }, key, &mut gradient);
-                centring.apply(&mut gradient);
-                optimizer.step(config.learning_rate, &gradient, &mut parameters);
+    /// What a worker does between two talks with the store, on the minibatches that are its own.
+    fn train(&mut self, worker: u32) {
+        let batch = self.config.batch_size as usize;
+        for epoch in 0..self.config.epochs {
+            self.order.shuffle(self.config.seed, epoch);
+            let minibatches = self.order.minibatches(batch) as u32;
+            for minibatch in (worker..minibatches).step_by(WORKERS as usize) {
+                let done = (f64::from(epoch) + f64::from(minibatch) / f64::from(minibatches))
+                    / f64::from(self.config.epochs);
+                let rate = self.config.schedule.rate(self.config.learning_rate, done);
+                let samples = self.order.minibatch(minibatch as usize, batch);
+                let key = DropoutKey { seed: self.config.seed, epoch, minibatch };
+                let minibatch = Minibatch { split: self.train, samples };
+                self.backprop.gradient(&self.parameters, &minibatch, key, &mut self.gradient);
+                self.centring.apply(&mut self.gradient);
+                self.optimizer.step(rate, &self.gradient, &mut self.parameters);
             }
         }
     }

@@ -23,7 +23,7 @@ impl PasswordArgs {
     pub(crate) fn open(&self, url: &str) -> Result<RedisStore> {
         let store = RedisStore::open(url)?;
         match self.password()? {
-            Some(password) => Ok(store.with_password(password)?),
+            Some(password) => Ok(store.with_password(password)),
             None => Ok(store),
         }
     }

@@ -124,7 +124,7 @@ automatic! {
         "emnist-mnist", "mnist", "fashion-mnist"
     }
 
-    /// How a push is encoded; `auto` is what suits the number of workers.
+    /// How a push is encoded; `auto` is what suits its size and the way to the store.
     Codec(sgd_lib::codec::Codec) { "auto", "f32", "f16", "int8", "topk" }
 }
 

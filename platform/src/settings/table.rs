@@ -131,7 +131,7 @@ settings! {
     fan_out: FanOut, "fan_out", Some("fan-out"), "direct", Kind::Choice(FanOut::NAMES),
         "how setup starts the train functions: calls them, or puts the calls into the gateway's asynchronous queue";
     codec: Codec, "codec", Some("codec"), "auto", Kind::Choice(Codec::NAMES),
-        "how a push is encoded";
+        "how a push is encoded; topk: the largest 2 % of the values, the others later; auto: by its size and whether the Redis is on the same machine";
     transpose: Transpose, "transpose", Some("transposed"), "auto", Kind::Choice(words::TRANSPOSE),
         "whether IDX files hold transposed images; auto: those named emnist-* do";
     seed: u64, "seed", Some("seed"), "1", Kind::Integer { least: 0, most: u64::MAX },

@@ -167,7 +167,7 @@ fn a_value_out_of_range_is_named_with_its_range() {
         ("fan_out", "queue", "one of direct, async"),
         ("function_url", "http://functions/", "http://HOST[:PORT]/… or {gateway}/… with {function} in it"),
         ("database", "both", "one of global, local"),
-        ("codec", "zip", "one of auto, f32, f16, int8"),
+        ("codec", "zip", "one of auto, f32, f16, int8, topk"),
         ("transpose", "true", "one of auto, yes, no"),
         ("seed", "-1", "a whole number from 0"),
         ("pixels_per_image", "0", "a whole number from 1 to 65536, or none"),

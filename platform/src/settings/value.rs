@@ -1,6 +1,7 @@
 //! From a setting's text to its type and back.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::RangeBounds as _;
 use std::path::PathBuf;
 
@@ -151,6 +152,16 @@ impl StoreUrl {
     /// The address as it is, password included.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether no network lies in between: a Unix socket, or this machine's own address.
+    pub fn is_on_this_machine(&self) -> bool {
+        Url::parse(&self.0).is_ok_and(|url| match url.host_str() {
+            None | Some("" | "localhost") => true,
+            Some(host) => {
+                host.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.is_loopback())
+            }
+        })
     }
 }
 

@@ -23,7 +23,7 @@ use super::rows::magnitude;
 /// are the flushes.
 const ONE_OF: usize = 48;
 /// A run of more values than this is judged by about so many of them.
-const SAMPLE: usize = 4096;
+const SAMPLE: usize = 2048;
 /// Left out so many, and the next byte's.
 const MORE: u8 = u8::MAX;
 /// Values looked at together.

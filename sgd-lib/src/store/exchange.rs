@@ -15,6 +15,8 @@ pub struct Exchange<'a> {
     pub push: Option<&'a Entry>,
     /// The lease to renew; a push needs one.
     pub lease: Option<&'a Lease>,
+    /// The lease was renewed so lately that it can't have expired: it is not renewed again.
+    pub lease_is_fresh: bool,
     /// Read what came after these cursors, in these streams only.
     pub cursors: Option<&'a Cursors>,
     /// Where there is nothing to read, wait up to this long for it.

@@ -267,7 +267,7 @@ impl Store for MemoryStore {
         let mut exchanged = Exchanged { lease_held: true, ..Exchanged::default() };
         if let Some(lease) = wanted.lease {
             exchanged.push = wanted.push.map(|entry| state.push(lease.worker, entry));
-            exchanged.lease_held = state.renew(lease);
+            exchanged.lease_held = wanted.lease_is_fresh || state.renew(lease);
         }
         state.events.extend(wanted.events.iter().cloned());
         if let Some((reader, cursors)) = wanted.reader {

@@ -19,6 +19,9 @@ use crate::store::{
 /// Between two looks at the leases of the others.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
+/// A lease is renewed when this part of its time has passed: an eighth of a push and fetch of 87 kB.
+const RENEWALS_PER_LEASE: u32 = 8;
+
 /// What talks to the store.
 pub(in crate::downpour) struct FarEnd {
     pub(super) store: Arc<dyn Store>,
@@ -38,6 +41,7 @@ pub(in crate::downpour) struct FarEnd {
     /// Bytes in the log since the newest snapshot, as far as this worker knows.
     pub(super) log_bytes: u64,
     watched: Instant,
+    renewed: Option<Instant>,
     /// Where the log is in a node's store: the global one, for everything else.
     global: Option<GlobalEnd>,
     /// Where a fetch brings the newest snapshot, not entries: what the worker pushed last.
@@ -68,6 +72,7 @@ impl FarEnd {
             snapshot_version: base.snapshot_version,
             log_bytes: base.log_bytes,
             watched: Instant::now(),
+            renewed: None,
             global,
             recent: None,
         }
@@ -119,17 +124,23 @@ impl FarEnd {
         let entry = request.push.map(|(kind, progress)| self.entry(kind, progress, &mut request.payload));
         let cursors = if self.recent.is_some() { Cursors::new() } else { self.others() };
         let entries_per_stream = entries_per_read(&self.rows, cursors.len());
+        let lately = self.lease.ttl / RENEWALS_PER_LEASE;
+        let (begun, lease_is_fresh) = (Instant::now(), self.renewed.is_some_and(|at| at.elapsed() < lately));
         let mut exchanged = self.store.exchange(
             &self.run,
             &Exchange {
                 push: entry.as_ref(),
                 lease: Some(&self.lease),
+                lease_is_fresh,
                 cursors: request.fetch.then_some(&cursors),
                 entries_per_stream,
                 events: if self.global.is_none() { &request.events } else { &[] },
                 ..Exchange::default()
             },
         )?;
+        if !lease_is_fresh {
+            self.renewed = exchanged.lease_held.then_some(begun);
+        }
         if let Some(global) = &mut self.global {
             exchanged.lease_held &= global.look(&request.events)?;
             exchanged.control.clone_from(&global.control);

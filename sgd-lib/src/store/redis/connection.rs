@@ -4,8 +4,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use redis::{Client, Connection, ConnectionAddr, ErrorKind, IntoConnectionInfo, RedisError, RedisResult};
+use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError, RedisResult};
 
+use super::wire::Wire;
 use crate::store::StoreError;
 
 /// No reply takes longer, blocking reads included.
@@ -19,13 +20,13 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// Idle connections to one Redis.
 pub(super) struct Pool {
-    client: Client,
+    info: ConnectionInfo,
     /// `host:port` or a path, without credentials.
     pub(super) address: String,
     /// For how long a call tries to reach the store.
     pub(super) patience: Duration,
     /// The mutex is never held over a call.
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<Wire>>,
 }
 
 impl Pool {
@@ -33,25 +34,18 @@ impl Pool {
         let failed =
             |error: RedisError| StoreError::Address { url: without_password(url), reason: error.to_string() };
         let info = url.into_connection_info().map_err(failed)?;
-        // Only a courtesy, which a user of few rights may not do.
-        let settings = info.redis_settings().clone().set_skip_set_lib_name();
-        let info = info.set_redis_settings(settings);
         let address = match info.addr() {
             ConnectionAddr::Tcp(host, port) => format!("{host}:{port}"),
             ConnectionAddr::Unix(path) => path.display().to_string(),
             other => other.to_string(),
         };
-        let client = Client::open(info).map_err(failed)?;
-        Ok(Self { client, address, patience, idle: Mutex::new(Vec::new()) })
+        Ok(Self { info, address, patience, idle: Mutex::new(Vec::new()) })
     }
 
     /// Connections made from now on give this password.
-    pub(super) fn set_password(&mut self, password: String) -> Result<(), StoreError> {
-        let info = self.client.get_connection_info().clone();
-        let settings = info.redis_settings().clone().set_password(password);
-        self.client = Client::open(info.set_redis_settings(settings))
-            .map_err(|error| StoreError::Address { url: self.address.clone(), reason: error.to_string() })?;
-        Ok(())
+    pub(super) fn set_password(&mut self, password: String) {
+        let settings = self.info.redis_settings().clone().set_password(password);
+        self.info = self.info.clone().set_redis_settings(settings);
     }
 
     /// Runs `call` on a connection; when the connection breaks, again on a new one, until the
@@ -59,7 +53,7 @@ impl Pool {
     pub(super) fn run<T>(
         &self,
         command: &'static str,
-        call: impl Fn(&mut Connection) -> RedisResult<T>,
+        call: impl Fn(&mut Wire) -> RedisResult<T>,
     ) -> Result<T, StoreError> {
         let deadline = Instant::now() + self.patience;
         let mut pause = FIRST_PAUSE;
@@ -94,17 +88,12 @@ impl Pool {
         }
     }
 
-    fn connection(&self) -> RedisResult<Connection> {
-        if let Some(connection) = self.idle().pop() {
-            return Ok(connection);
-        }
-        let connection = self.client.get_connection_with_timeout(CONNECT_TIMEOUT)?;
-        connection.set_read_timeout(Some(REPLY_TIMEOUT))?;
-        connection.set_write_timeout(Some(REPLY_TIMEOUT))?;
-        Ok(connection)
+    fn connection(&self) -> RedisResult<Wire> {
+        let idle = self.idle().pop();
+        idle.map_or_else(|| Wire::connect(&self.info, CONNECT_TIMEOUT, REPLY_TIMEOUT), Ok)
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Wire>> {
         // A list of connections can't be left half-changed.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

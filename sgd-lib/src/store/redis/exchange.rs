@@ -3,6 +3,7 @@
 use redis::{Pipeline, RedisResult, Value};
 
 use super::connection::{Pool, breaks_connection};
+use super::wire::{LINE_END, packed_but_last};
 use super::{LONGEST_WAIT, encode, last_id, millis, parse, scripts};
 use crate::store::entry::EntryMeta;
 use crate::store::{
@@ -15,11 +16,11 @@ const MAX_EVENTS: usize = 20_000;
 /// One round trip, and a second one only where the push was refused.
 pub(super) fn exchange(pool: &Pool, run: &RunKeys, wanted: &Exchange<'_>) -> Result<Exchanged, StoreError> {
     let mut pipeline = redis::pipe();
-    pipeline.ignore_errors();
-    if let (Some(entry), Some(lease)) = (wanted.push, wanted.lease) {
-        push(&mut pipeline, &run.log(lease.worker), entry)?;
-    }
-    if let Some(lease) = wanted.lease {
+    let push = match (wanted.push, wanted.lease) {
+        (Some(entry), Some(lease)) => Some((push(&run.log(lease.worker), entry)?, entry.payload.as_slice())),
+        _ => None,
+    };
+    if let Some(lease) = renewed(wanted) {
         pipeline.add_command(renewal(run, lease).command());
     }
     for event in wanted.events {
@@ -38,8 +39,14 @@ pub(super) fn exchange(pool: &Pool, run: &RunKeys, wanted: &Exchange<'_>) -> Res
     if let Some(cursors) = wanted.cursors {
         fetch(&mut pipeline, run, cursors, wanted);
     }
+    let count = pipeline.len() + usize::from(push.is_some());
+    let mut rest = pipeline.get_packed_pipeline();
+    let (head, payload) = push.unwrap_or_default();
+    if !head.is_empty() {
+        rest.splice(..0, LINE_END.iter().copied());
+    }
     let replies = pool.run("an exchange", |connection| {
-        let replies: Vec<RedisResult<Value>> = pipeline.query(connection)?;
+        let replies = connection.ask([&head, payload, &rest], count)?;
         // A store that loads its log refuses each command by itself.
         match replies.iter().filter_map(|reply| reply.as_ref().err()).find(|error| breaks_connection(error)) {
             Some(error) => Err(error.clone()),
@@ -49,20 +56,23 @@ pub(super) fn exchange(pool: &Pool, run: &RunKeys, wanted: &Exchange<'_>) -> Res
     read(pool, run, wanted, replies)
 }
 
-fn push(pipeline: &mut Pipeline, key: &str, entry: &Entry) -> Result<(), StoreError> {
+/// The command that appends the entry, up to its payload.
+fn push(key: &str, entry: &Entry) -> Result<Vec<u8>, StoreError> {
     let meta = EntryMeta {
         progress: entry.progress.unwrap_or_default(),
         seen: entry.seen.clone(),
         passed: entry.passed.clone(),
     };
     let meta = encode(key, &meta, "an entry that can be stored")?;
+    let (id, prev) = (entry.id.to_string(), entry.prev.to_string());
     // NOMKSTREAM: only a fence makes a stream, so no late push can revive a deleted run.
-    let mut add = redis::cmd("XADD");
-    add.arg(key).arg("NOMKSTREAM").arg(entry.id.to_string());
-    add.arg("kind").arg(entry.kind.name()).arg("prev").arg(entry.prev.to_string());
-    add.arg("meta").arg(meta).arg("delta").arg(&entry.payload);
-    pipeline.add_command(add);
-    Ok(())
+    let named = [key, "NOMKSTREAM", &id, "kind", entry.kind.name(), "prev", &prev, "meta"].map(str::as_bytes);
+    let arguments = [&[b"XADD".as_slice()], named.as_slice(), &[&meta, b"delta"]].concat();
+    Ok(packed_but_last(&arguments, entry.payload.len()))
+}
+
+fn renewed<'a>(wanted: &Exchange<'a>) -> Option<&'a Lease> {
+    wanted.lease.filter(|_| !wanted.lease_is_fresh)
 }
 
 fn renewal<'a>(run: &RunKeys, lease: &Lease) -> scripts::Call<'a> {
@@ -115,7 +125,7 @@ fn read(
         let reply = next("XADD");
         exchanged.push = Some(outcome(pool, &run.log(lease.worker), entry.id, reply)?);
     }
-    if wanted.lease.is_some() {
+    if renewed(wanted).is_some() {
         exchanged.lease_held = parse::integer("lease", &next("renewing the lease")?)? == 1;
     }
     for _ in wanted.events {

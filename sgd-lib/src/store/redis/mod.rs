@@ -5,6 +5,7 @@ mod exchange;
 mod parse;
 mod scripts;
 mod server;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -36,12 +37,10 @@ impl RedisStore {
     }
 
     /// The same store, with this password.
-    ///
-    /// # Errors
-    /// Never, for an address that [`RedisStore::open`] took.
-    pub fn with_password(mut self, password: String) -> Result<Self, StoreError> {
-        self.pool.set_password(password)?;
-        Ok(self)
+    #[must_use]
+    pub fn with_password(mut self, password: String) -> Self {
+        self.pool.set_password(password);
+        self
     }
 
     /// The same store, with another bound on how long a call tries to reach it.
