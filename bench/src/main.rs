@@ -9,12 +9,16 @@
 //! | `context` | what a benchmark is given: the data, the program, how thorough to be |
 //! | `sampling` | turns, medians, spreads |
 //! | `platform` | a local platform of the benchmark's own, to train on |
+//! | `replicas` | the processes of its functions |
+//! | `http` | requests, each on a connection of its own |
 //! | `report` | what was measured, as a table, as JSON and as a chart |
 //! | `summary` | the figures of all benchmarks in one JSON object |
 
 mod benches;
 mod context;
+mod http;
 mod platform;
+mod replicas;
 mod report;
 mod sampling;
 mod summary;

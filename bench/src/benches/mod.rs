@@ -1,6 +1,8 @@
 //! The benchmarks.
 
 mod databases;
+mod probes;
+mod start;
 mod train_types;
 
 use anyhow::Result;
@@ -30,6 +32,16 @@ pub(crate) const ALL: &[Bench] = &[
         name: "train-types",
         about: "an invocation for each epoch against one that runs to the end",
         run: train_types::run,
+    },
+    Bench {
+        name: "start",
+        about: "from invoking emnist-setup to the last worker's first minibatch",
+        run: start::run,
+    },
+    Bench {
+        name: "probes",
+        about: "how long the probes of replicas take that train on every core",
+        run: probes::run,
     },
 ];
 
