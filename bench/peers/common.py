@@ -8,6 +8,7 @@ import argparse
 import gzip
 import json
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def arguments(about, batch, rate, threads):
     parser.add_argument("--batch", type=int, default=batch)
     parser.add_argument("--rate", type=float, default=rate)
     parser.add_argument("--threads", type=int, default=threads, help="of the library for linear algebra, a process")
+    parser.add_argument("--centre", type=int, default=1, help="1: images less the mean image; not timed")
     parser.add_argument("--seed", type=int, default=1)
     return parser
 
@@ -37,8 +39,13 @@ def limit_threads(count):
         os.environ[variable] = str(count)
 
 
-def load(folder, dtype="float32"):
-    """Training and test images (0 to 1, in the order of one shuffled epoch) and labels: xs, ys, test xs, test ys."""
+def limit_time(seconds=200):
+    """Ends this process, and not those that it forks, should it take longer: nobody waits for ever."""
+    signal.alarm(seconds)
+
+
+def load(folder, dtype="float32", centre=False):
+    """Training images (0 to 1, in the order of one shuffled epoch) and labels, test images and labels."""
     import numpy as np
 
     def read(pattern, header):
@@ -56,7 +63,12 @@ def load(folder, dtype="float32"):
     (train, labels), (test, test_labels) = split("train"), split("test")
     order = np.random.default_rng(0).permutation(len(train))
     scaled = lambda images: images.astype(dtype) / np.asarray(255, dtype)
-    return scaled(train[order]), labels[order].astype(np.int64), scaled(test), test_labels.astype(np.int64)
+    images, tests = scaled(train[order]), scaled(test)
+    if centre:
+        mean = images.mean(axis=0)
+        images -= mean
+        tests -= mean
+    return images, labels[order].astype(np.int64), tests, test_labels.astype(np.int64)
 
 
 class Target:

@@ -10,10 +10,9 @@ from multiprocessing import shared_memory
 
 import common
 
-parser = common.arguments(__doc__, batch=64, rate=0.5, threads=1)
+parser = common.arguments(__doc__, batch=128, rate=1.0, threads=1)
 parser.add_argument("--processes", type=int, default=1)
 parser.add_argument("--momentum", type=float, default=0.0)
-parser.add_argument("--centre", type=int, default=0, help="1: images less the mean image; not timed")
 args = parser.parse_args()
 common.limit_threads(args.threads)
 
@@ -98,17 +97,9 @@ def train(flat, number, data, counts, stop, target):
                 return
 
 
-def load():
-    images, labels, tests, test_labels = common.load(args.data_dir)
-    if args.centre:
-        mean = images.mean(axis=0)
-        images -= mean
-        tests -= mean
-    return images, labels, tests, test_labels
-
-
 def main():
-    images, labels, tests, test_labels = load()
+    common.limit_time()
+    images, labels, tests, test_labels = common.load(args.data_dir, centre=args.centre)
     shared = shared_memory.SharedMemory(create=True, size=4 * sum(SIZES))
     flat = np.ndarray(sum(SIZES), np.float32, shared.buf)
     initialise(flat)
@@ -117,6 +108,7 @@ def main():
     target = common.Target(args.target, tests, test_labels, lambda *data: correct(views(flat), *data))
 
     def run(number):
+        common.limit_time()
         Trainer(flat.copy(), 0).step(images[: args.batch], labels[: args.batch])  # Starts what starts late.
         ready.wait()
         begun = time.perf_counter()

@@ -10,7 +10,7 @@ import time
 
 import common
 
-parser = common.arguments(__doc__, batch=64, rate=0.5, threads=1)
+parser = common.arguments(__doc__, batch=128, rate=1.0, threads=1)
 parser.add_argument("--how", choices=["one", "ddp", "hogwild"], default="one")
 parser.add_argument("--processes", type=int, default=2, help="of ddp and hogwild")
 args = parser.parse_args()
@@ -104,6 +104,7 @@ def join_group(number, processes, port):
 
 
 def process(number, processes, port, model, data, tests, shared):
+    common.limit_time()
     if args.how == "ddp":
         join_group(number, processes, port)
     work(number, processes, model, data, tests, shared)
@@ -116,7 +117,8 @@ def free_port():
 
 
 def main():
-    images, labels, *tests = common.load(args.data_dir)
+    common.limit_time()
+    images, labels, *tests = common.load(args.data_dir, centre=args.centre)
     data = (torch.from_numpy(images).share_memory_(), torch.from_numpy(labels).share_memory_())
     processes = 1 if args.how == "one" else args.processes
     context = multiprocessing.get_context("fork")

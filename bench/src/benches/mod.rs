@@ -1,6 +1,7 @@
 //! The benchmarks.
 
 mod databases;
+mod peers;
 mod probes;
 mod start;
 mod train_types;
@@ -42,6 +43,11 @@ pub(crate) const ALL: &[Bench] = &[
         name: "probes",
         about: "how long the probes of replicas take that train on every core",
         run: probes::run,
+    },
+    Bench {
+        name: "peers",
+        about: "time to 75 % against NumPy, PyTorch and the original's algorithm",
+        run: peers::run,
     },
 ];
 
