@@ -74,5 +74,5 @@ fn peers() {
     let notes = printed["notes"].to_string();
     let left_out = notes.contains("NumPy, 1 process is left out: no Python here has numpy, redis");
     assert_ne!(printed["figures"]["peers.vs_numpy"].is_f64(), left_out, "{printed}");
-    assert_eq!(printed["rows"].as_array().unwrap().len(), 2 - usize::from(left_out), "{printed}");
+    assert_eq!(printed["rows"].as_array().unwrap().len(), 3 - usize::from(left_out), "{printed}");
 }

@@ -28,7 +28,7 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     let platform = Platform::start(context, &[])?;
     let training = Training::start(&platform)?;
     let replicas = platform.replicas("emnist-train")?;
-    let rounds = context.effort(1000, 25) / replicas.len().max(1);
+    let rounds = context.effort(800, 25) / replicas.len().max(1);
     let mut milliseconds = [Vec::new(), Vec::new()];
     for _ in 0..rounds {
         for replica in &replicas {
