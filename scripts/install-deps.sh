@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what is missing of: compiler, redis, fashion-mnist, kubernetes-validate (named as arguments).
+# Installs what is missing of: compiler, redis, fashion-mnist, kubernetes-validate, pytorch (named as arguments).
 # Debian and Ubuntu: with apt-get. Elsewhere: says what to install, and fails.
 # kubernetes-validate is Python's: it goes from PyPI into a folder of the user's cache.
 # Does nothing, quickly, where all is there.
@@ -22,8 +22,10 @@ present() {
             ;;
         kubernetes-validate) [ "$("$validate_dir/bin/$1" --version 2>/dev/null)" = "$validate_version" ] ;;
         venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
+        # As bench/ looks for it: Debian's own Python may not be the first on the path.
+        pytorch) python3 -c 'import torch' 2>/dev/null || /usr/bin/python3 -c 'import torch' 2>/dev/null ;;
         *)
-            echo "error: $0: \"$1\" is none of compiler, redis, fashion-mnist, kubernetes-validate" >&2
+            echo "error: $0: \"$1\" is none of compiler, redis, fashion-mnist, kubernetes-validate, pytorch" >&2
             exit 2
             ;;
     esac
@@ -35,6 +37,8 @@ package() {
         redis) echo redis-server ;;
         fashion-mnist) echo dataset-fashion-mnist ;;
         venv) echo python3-venv ;;
+        # For processors alone; and a library for linear algebra that is quick.
+        pytorch) echo python3-torch python3-numpy libopenblas0-pthread ;;
     esac
 }
 
@@ -47,6 +51,7 @@ advice() {
             echo "    (macOS: brew install redis; Fedora: dnf install redis; Arch: pacman -S valkey; Alpine: apk add redis)"
             ;;
         venv) echo "  Python 3 with its modules venv and ensurepip" ;;
+        pytorch) echo "  PyTorch for Python 3, called python3 (a build for processors is enough)" ;;
         fashion-mnist)
             echo "  the data set Fashion-MNIST: cargo run --release -p downpour -- data get fashion-mnist"
             ;;

@@ -10,13 +10,17 @@
 //! | `sampling` | turns, medians, spreads |
 //! | `platform` | a local platform of the benchmark's own, to train on |
 //! | `redis` | private servers to measure with |
+//! | `replicas` | the processes of its functions |
+//! | `http` | requests, each on a connection of its own |
 //! | `report` | what was measured, as a table, as JSON and as a chart |
 //! | `summary` | the figures of all benchmarks in one JSON object |
 
 mod benches;
 mod context;
+mod http;
 mod platform;
 mod redis;
+mod replicas;
 mod report;
 mod sampling;
 mod summary;

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::context::Context;
+use crate::replicas::Replica;
 
 /// Starting must not take longer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,6 +22,8 @@ pub(crate) struct Platform {
     data: PathBuf,
     state: TempDir,
     up: Child,
+    /// What it says about itself: where its parts are.
+    running: Value,
 }
 
 impl Platform {
@@ -41,14 +44,20 @@ impl Platform {
             .spawn()
             .with_context(|| format!("starting {}", context.downpour.display()))?;
         let (downpour, data) = (context.downpour.clone(), context.data.clone());
-        let mut platform = Self { downpour, data, state, up };
+        let mut platform = Self { downpour, data, state, up, running: Value::Null };
         platform.await_start()?;
         Ok(platform)
     }
 
+    /// The file is there from the beginning; what it says, only once all is up.
     fn await_start(&mut self) -> Result<()> {
         let (file, begun) = (self.state.path().join("running.json"), Instant::now());
-        while !file.is_file() {
+        loop {
+            let text = std::fs::read(&file).unwrap_or_default();
+            if let Ok(running) = serde_json::from_slice(&text) {
+                self.running = running;
+                return Ok(());
+            }
             let ended = self.up.try_wait().context("looking after the platform")?.is_some();
             if ended || begun.elapsed() > PATIENCE {
                 let log = std::fs::read_to_string(self.state.path().join("up.log")).unwrap_or_default();
@@ -56,7 +65,24 @@ impl Platform {
             }
             thread::sleep(Duration::from_millis(20));
         }
-        Ok(())
+    }
+
+    /// Its gateway, as HOST:PORT.
+    pub(crate) fn gateway(&self) -> &str {
+        self.running["gateway"].as_str().unwrap_or_default().trim_start_matches("http://")
+    }
+
+    /// The address of its Redis.
+    pub(crate) fn store_url(&self) -> &str {
+        self.running["store_url"].as_str().unwrap_or_default()
+    }
+
+    /// Its functions' replicas.
+    ///
+    /// # Errors
+    /// As [`Replica::of`].
+    pub(crate) fn replicas(&self, function: &str) -> Result<Vec<Replica>> {
+        Replica::of(function, self.state.path())
     }
 
     /// Trains with these flags of `downpour train`, and returns the last event, which is the run's report.
@@ -64,19 +90,20 @@ impl Platform {
     /// # Errors
     /// The run fails.
     pub(crate) fn train<F: AsRef<OsStr>>(&self, flags: impl IntoIterator<Item = F>) -> Result<Value> {
-        let output = self
-            .command("train")
-            .arg("--data-dir")
-            .arg(&self.data)
-            .args(flags)
-            .output()
-            .context("starting downpour train")?;
+        let output = self.training(flags).output().context("starting downpour train")?;
         let text = String::from_utf8_lossy(&output.stdout);
         let last = text.lines().next_back().unwrap_or_default();
         if !output.status.success() {
             bail!("downpour train failed: {last} {}", String::from_utf8_lossy(&output.stderr).trim_end());
         }
         serde_json::from_str(last).with_context(|| format!("downpour train ends with {last:?}"))
+    }
+
+    /// `downpour train` with these flags.
+    pub(crate) fn training<F: AsRef<OsStr>>(&self, flags: impl IntoIterator<Item = F>) -> Command {
+        let mut command = self.command("train");
+        command.arg("--data-dir").arg(&self.data).args(flags);
+        command
     }
 
     /// A command of `downpour` on this platform, which answers in JSON.

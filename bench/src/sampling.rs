@@ -25,11 +25,18 @@ impl Samples {
 
     /// Half of the distance between the quartiles: how far off a value commonly is.
     pub(crate) fn spread(&self) -> f64 {
-        let at = |share: f64| {
-            let index = share * (self.0.len().max(1) - 1) as f64;
-            self.0.get(index.round() as usize).copied().unwrap_or(f64::NAN)
-        };
-        (at(0.75) - at(0.25)) / 2.0
+        (self.quantile(0.75) - self.quantile(0.25)) / 2.0
+    }
+
+    /// The value below which this share of all lies, 0 to 1; NaN of nothing.
+    pub(crate) fn quantile(&self, share: f64) -> f64 {
+        let index = share * (self.0.len().max(1) - 1) as f64;
+        self.0.get(index.round() as usize).copied().unwrap_or(f64::NAN)
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
     }
 }
 
@@ -65,7 +72,8 @@ mod tests {
         assert_eq!(Samples::new(vec![4.0, 1.0, 2.0, 3.0]).median(), 2.5);
         assert!(Samples::default().median().is_nan());
         let samples = Samples::new((1..=9).map(f64::from).collect());
-        assert_eq!((samples.median(), samples.spread()), (5.0, 2.0));
+        assert_eq!((samples.median(), samples.spread(), samples.count()), (5.0, 2.0, 9));
+        assert_eq!([0.0, 0.5, 0.99, 1.0].map(|share| samples.quantile(share)), [1.0, 5.0, 9.0, 9.0]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ fn quick(name: &str, results: &Path) -> Value {
 }
 
 /// Checks that a benchmark measures these figures, and leaves its results.
-fn check(name: &str, figures: &[&str]) {
+fn check(name: &str, figures: &[&str]) -> Value {
     let results = tempfile::tempdir().unwrap();
     let printed = quick(name, results.path());
     for figure in figures {
@@ -33,6 +33,7 @@ fn check(name: &str, figures: &[&str]) {
     assert!(read(&format!("{name}.svg")).starts_with("<svg "));
     let summary: Value = serde_json::from_str(&read("summary.json")).unwrap();
     assert!(figures.iter().all(|figure| summary[figure] == printed["figures"][figure]), "{summary}");
+    printed
 }
 
 #[test]
@@ -71,4 +72,35 @@ fn store() {
 #[test]
 fn overhead() {
     check("overhead", &["overhead.n1", "overhead.n10", "overhead.n50"]);
+}
+
+#[test]
+fn start() {
+    let printed = check("start", &["start.warm_ms", "start.zero_ms", "start.dataset_open_ms"]);
+    let rows = printed["rows"].as_array().unwrap();
+    let starts: Vec<_> = rows.iter().filter(|row| row["workers"].is_u64()).collect();
+    // Nobody trains before the invocation, and nobody without touching memory.
+    assert!(starts.len() == 3 && starts.iter().all(|row| row["ms"].as_f64().unwrap() > 0.0), "{printed}");
+    assert!(starts.iter().all(|row| row["faults_per_worker"].as_f64().unwrap() > 0.0), "{printed}");
+}
+
+#[test]
+fn probes() {
+    let printed = check("probes", &["probes.p99_ms"]);
+    assert!(
+        printed["rows"].as_array().unwrap().iter().all(|row| row["count"].as_u64().unwrap() > 0),
+        "{printed}"
+    );
+}
+
+/// What is not installed is left out, and said to be.
+#[test]
+fn peers() {
+    let printed = check("peers", &[]);
+    let ours = &printed["rows"][0];
+    assert!(ours["s"].as_f64().unwrap() > 0.0 && ours["accuracy"].as_f64().unwrap() >= 0.3, "{printed}");
+    let notes = printed["notes"].to_string();
+    let left_out = notes.contains("NumPy, 1 process is left out: no Python here has numpy, redis");
+    assert_ne!(printed["figures"]["peers.vs_numpy"].is_f64(), left_out, "{printed}");
+    assert_eq!(printed["rows"].as_array().unwrap().len(), 3 - usize::from(left_out), "{printed}");
 }

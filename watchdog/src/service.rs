@@ -19,13 +19,11 @@ use crate::function::Function;
 use crate::in_flight::{Calls, InFlight};
 use crate::metrics::{self, Metrics};
 use crate::observation::Observation;
-use crate::reply::Reply;
+use crate::reply::{Reply, X_OPENFAAS_INTERNAL};
 use crate::shutdown::Shutdown;
 
 const X_DURATION_SECONDS: &str = "x-duration-seconds";
 const X_TIMEOUT: &str = "x-timeout";
-/// Tells a reply of the machinery from one of the function.
-const X_OPENFAAS_INTERNAL: &str = "x-openfaas-internal";
 
 pub(crate) struct Service {
     config: Config,
@@ -229,9 +227,7 @@ fn exec_timeout(
 
 fn limit_exceeded(max: NonZeroUsize) -> Reply {
     let text = format!("Concurrent request limit exceeded. Max concurrent requests: {max}\n");
-    Reply::text(StatusCode::TOO_MANY_REQUESTS, text)
-        .header(CONTENT_TYPE, HeaderValue::from_static("text/plain"))
-        .header(HeaderName::from_static(X_OPENFAAS_INTERNAL), HeaderValue::from_static("faas-middleware"))
+    Reply::at_limit(text).header(CONTENT_TYPE, HeaderValue::from_static("text/plain"))
 }
 
 #[cfg(test)]

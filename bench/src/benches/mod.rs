@@ -3,7 +3,10 @@
 mod convergence;
 mod databases;
 mod overhead;
+mod peers;
+mod probes;
 mod scale;
+mod start;
 mod store;
 mod train_types;
 
@@ -50,6 +53,21 @@ pub(crate) const ALL: &[Bench] = &[
         name: "train-types",
         about: "an invocation for each epoch against one that runs to the end",
         run: train_types::run,
+    },
+    Bench {
+        name: "start",
+        about: "from invoking emnist-setup to the last worker's first minibatch",
+        run: start::run,
+    },
+    Bench {
+        name: "probes",
+        about: "how long the probes of replicas take that train on every core",
+        run: probes::run,
+    },
+    Bench {
+        name: "peers",
+        about: "time to 75 % against NumPy, PyTorch and the original's algorithm",
+        run: peers::run,
     },
 ];
 

@@ -18,7 +18,8 @@ impl Refusal {
         Self { status: StatusCode::BAD_REQUEST, why: why.to_string() }
     }
 
-    /// Not now; the caller should try again, elsewhere or later: 429.
+    /// Not now; the caller should try again, elsewhere or later: 429. The local gateway tries the next replica
+    /// by itself.
     pub fn busy(why: impl std::fmt::Display) -> Self {
         Self { status: StatusCode::TOO_MANY_REQUESTS, why: why.to_string() }
     }
@@ -38,7 +39,12 @@ impl Refusal {
 
     /// As a reply: one line of text.
     pub fn reply(self) -> Reply {
-        Reply::text(self.status, format!("{}\n", self.why))
+        let text = format!("{}\n", self.why);
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            Reply::at_limit(text)
+        } else {
+            Reply::text(self.status, text)
+        }
     }
 }
 
@@ -73,4 +79,16 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Result<Reply, Refusal
     body.push(b'\n');
     reply.body = body.into();
     Ok(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_busy_says_so_to_the_gateway() {
+        let mark = |refusal: Refusal| refusal.reply().headers.get("x-openfaas-internal").cloned();
+        assert_eq!(mark(Refusal::busy("full")).unwrap(), "faas-middleware");
+        assert_eq!(mark(Refusal::bad_request("no")), None);
+    }
 }

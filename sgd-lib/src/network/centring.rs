@@ -4,8 +4,9 @@ use super::{Architecture, Layer};
 use crate::dataset::Split;
 use crate::kernel::{Simd, centre};
 
-/// Images that the mean image is taken over, at most.
-const SAMPLE: usize = 10_000;
+/// Images that the mean image is taken over, at most. It need not be exact, and each costs a page fault or two
+/// at the start of a worker.
+const SAMPLE: usize = 1_000;
 
 /// Turns the gradient of a network into that of the same network on centred images (each pixel less its
 /// mean over the training data), expressed in the parameters as they are.
@@ -32,7 +33,7 @@ pub struct Centring {
 }
 
 impl Centring {
-    /// For networks that train on `train`; the mean is taken over up to 10,000 images, evenly spread.
+    /// For networks that train on `train`; the mean is taken over up to 1,000 images, evenly spread.
     pub fn new(architecture: &Architecture, train: Split<'_>) -> Self {
         let first = architecture.layers().swap_remove(0);
         Self { simd: Simd::detect(), means: mean_image(train), sums: vec![0.0; first.outputs], first }

@@ -1,0 +1,63 @@
+//! The processes that a platform's functions run in.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+/// A replica: a process.
+pub(crate) struct Replica {
+    process: u32,
+    /// Where it listens, as HOST:PORT: only its environment tells.
+    pub(crate) authority: String,
+}
+
+impl Replica {
+    /// The replicas of `function` on the platform whose state is in `state`.
+    ///
+    /// # Errors
+    /// The list of processes can't be read.
+    pub(crate) fn of(function: &str, state: &Path) -> Result<Vec<Self>> {
+        let processes = fs::read_dir("/proc").context("listing processes")?.flatten();
+        let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        Ok(ids.filter_map(|process| Self::find(process, function, state)).collect())
+    }
+
+    /// The process, if it is one of these; any may end meanwhile.
+    fn find(process: u32, function: &str, state: &Path) -> Option<Self> {
+        let folder = format!("/proc/{process}");
+        if fs::read_link(format!("{folder}/exe")).ok()?.file_name()? != function {
+            return None;
+        }
+        let environment = fs::read(format!("{folder}/environ")).ok()?;
+        let environment = String::from_utf8_lossy(&environment);
+        let variables: HashMap<_, _> =
+            environment.split('\0').filter_map(|line| line.split_once('=')).collect();
+        let ours = variables.values().any(|value| Path::new(value).starts_with(state));
+        let port = variables.get("port").filter(|_| ours)?;
+        Some(Self { process, authority: format!("127.0.0.1:{port}") })
+    }
+
+    /// Page faults so far for which nothing was read; 0 once it has ended.
+    pub(crate) fn minor_faults(&self) -> u64 {
+        let line = fs::read_to_string(format!("/proc/{}/stat", self.process)).unwrap_or_default();
+        // The name, in brackets, may have blanks: the tenth field of all is the eighth after it.
+        let fields = line.rsplit_once(") ").map_or("", |(_, fields)| fields);
+        fields.split(' ').nth(7).and_then(|count| count.parse().ok()).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_counted() {
+        let own = Replica { process: std::process::id(), authority: String::new() };
+        let before = own.minor_faults();
+        let pages = vec![1_u8; 16 << 20];
+        assert!(own.minor_faults() > before + 100, "{}", pages.len());
+        assert_eq!(Replica { process: u32::MAX, authority: String::new() }.minor_faults(), 0);
+    }
+}
