@@ -6,14 +6,18 @@
 //! | module | what it is for |
 //! |---|---|
 //! | `benches` | the benchmarks, one file each |
+//! | `clock` | time that a thread has computed |
 //! | `context` | what a benchmark is given: the data, the program, how thorough to be |
+//! | `memory` | what this process asks of the allocator, and a thread of the kernel |
 //! | `sampling` | turns, medians, spreads |
 //! | `platform` | a local platform of the benchmark's own, to train on |
 //! | `report` | what was measured, as a table, as JSON and as a chart |
 //! | `summary` | the figures of all benchmarks in one JSON object |
 
 mod benches;
+mod clock;
 mod context;
+mod memory;
 mod platform;
 mod report;
 mod sampling;

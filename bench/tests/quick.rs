@@ -44,3 +44,17 @@ fn databases() {
 fn train_types() {
     check("train-types", &["train_types.extra_ms_per_epoch"]);
 }
+
+#[test]
+fn kernel() {
+    check(
+        "kernel",
+        &[
+            "kernel.emnist_vs_matrixmultiply",
+            "kernel.emnist_vs_fastest_gemm",
+            "kernel.dense_vs_gemm",
+            "kernel.allocations",
+            "kernel.page_faults",
+        ],
+    );
+}

@@ -1,6 +1,7 @@
 //! The benchmarks.
 
 mod databases;
+mod kernel;
 mod train_types;
 
 use anyhow::Result;
@@ -21,6 +22,11 @@ pub(crate) struct Bench {
 
 /// Every benchmark, in the order in which all of them run.
 pub(crate) const ALL: &[Bench] = &[
+    Bench {
+        name: "kernel",
+        about: "a training step against the dense products alone that it would take",
+        run: kernel::run,
+    },
     Bench {
         name: "databases",
         about: "a Redis on each of three nodes against one for all, to 80 %",

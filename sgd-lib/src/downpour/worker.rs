@@ -21,8 +21,7 @@ use super::run::{Run, StopReason};
 use super::schedule::{Schedule, Since};
 use crate::codec::CodecError;
 use crate::dataset::{EpochOrder, Split};
-use crate::network::{Backprop, Centring};
-use crate::optimizer::Optimizer;
+use crate::optimizer::Trainer;
 use crate::state::{self, StateError};
 use crate::store::{Lease, Progress, RUN_TTL, RunKeys, Store, StoreError};
 use start::{check_data, read_record, wait_for_start};
@@ -141,12 +140,9 @@ pub struct Worker<'a> {
     schedule: Box<dyn Schedule>,
     replica: Replica,
     link: Link,
-    backprop: Backprop,
-    centring: Option<Centring>,
-    optimizer: Box<dyn Optimizer>,
+    trainer: Trainer,
     evaluator: Evaluator<'a>,
     order: EpochOrder,
-    gradient: Vec<f32>,
     /// Where the worker stands, its predecessors' work included.
     progress: Progress,
     /// What it did since the last push and fetch.
@@ -221,15 +217,14 @@ impl<'a> Worker<'a> {
         let global = run.site.clone().map(|site| GlobalEnd::new(run, lease.clone(), site));
         let far_end =
             FarEnd::new(log.clone(), log_keys.clone(), stream, rows.clone(), extent, &folded, global);
+        let (network, optimizer) = (&config.architecture, config.optimizer);
+        let trainer = Trainer::new(network, train, config.batch_size as usize, config.dropout, optimizer);
         let mut worker = Self {
             link: Link::start(far_end, lease.worker)?,
             replica: Replica::new(folded.parameters, config.codec, &rows, schedule.is_synchronous()),
-            backprop: Backprop::new(&config.architecture, config.batch_size as usize, config.dropout),
-            centring: config.optimizer.is_linear().then(|| Centring::new(&config.architecture, train)),
-            optimizer: config.optimizer.build(parameters),
+            trainer,
             evaluator: Evaluator::new(&config.architecture, test),
             order: EpochOrder::new(train.len()),
-            gradient: vec![0.0; parameters],
             store: store.clone(),
             run: keys.clone(),
             config: config.clone(),

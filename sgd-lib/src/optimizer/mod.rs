@@ -10,6 +10,7 @@ mod momentum;
 mod names;
 mod schedule;
 mod sgd;
+mod trainer;
 
 pub use adagrad::Adagrad;
 pub use kind::OptimizerKind;
@@ -17,6 +18,7 @@ pub use momentum::Momentum;
 pub use names::UnknownName;
 pub use schedule::LearningRateSchedule;
 pub use sgd::Sgd;
+pub use trainer::Trainer;
 
 /// A rule by which a gradient changes the parameters.
 pub trait Optimizer: Send {

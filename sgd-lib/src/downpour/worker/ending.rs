@@ -115,7 +115,7 @@ impl Worker<'_> {
             token: self.lease.token,
             at: self.progress.at,
             planned,
-            optimizer: self.optimizer.accumulators().to_vec(),
+            optimizer: self.trainer.optimizer().accumulators().to_vec(),
             untried: self.evaluator.since(),
         };
         if let Err(error) = self.surroundings.leave(self.lease.worker, carried) {
@@ -126,7 +126,7 @@ impl Worker<'_> {
 
     /// Goes on from what the predecessor left.
     pub(super) fn take_up(&mut self, carried: &Carried) {
-        let accumulators = self.optimizer.accumulators_mut();
+        let accumulators = self.trainer.optimizer_mut().accumulators_mut();
         if accumulators.len() == carried.optimizer.len() {
             accumulators.copy_from_slice(&carried.optimizer);
         }

@@ -43,12 +43,7 @@ impl Worker<'_> {
         let rate = self.config.schedule.rate(self.config.learning_rate, done);
         let minibatch = Minibatch { split: self.train, samples };
         let key = DropoutKey { seed: self.config.seed, epoch, minibatch: index };
-        let parameters = self.replica.parameters();
-        self.loss_sum += self.backprop.gradient(parameters, &minibatch, key, &mut self.gradient);
-        if let Some(centring) = &mut self.centring {
-            centring.apply(&mut self.gradient);
-        }
-        self.optimizer.step(rate, &self.gradient, parameters);
+        self.loss_sum += self.trainer.step(self.replica.parameters(), &minibatch, key, rate);
         let trained = samples.len() as u64;
         self.progress.at.minibatch += 1;
         self.progress.minibatches += 1;

@@ -1,0 +1,66 @@
+//! All that a worker computes for a minibatch.
+
+use super::{Optimizer, OptimizerKind};
+use crate::dataset::Split;
+use crate::network::{Architecture, Backprop, Centring, DropoutKey, Minibatch};
+
+/// Takes steps: gradient, centring, update. All buffers are allocated once, by [`Trainer::new`].
+pub struct Trainer {
+    backprop: Backprop,
+    centring: Option<Centring>,
+    optimizer: Box<dyn Optimizer>,
+    gradient: Vec<f32>,
+}
+
+impl Trainer {
+    /// For minibatches of up to `batch_size` samples of `train`, with this share of the hidden layers' outputs
+    /// dropped.
+    ///
+    /// # Panics
+    /// As [`Backprop::new`].
+    pub fn new(
+        architecture: &Architecture,
+        train: Split<'_>,
+        batch_size: usize,
+        dropout: f32,
+        optimizer: OptimizerKind,
+    ) -> Self {
+        let parameters = architecture.parameter_count();
+        Self {
+            backprop: Backprop::new(architecture, batch_size, dropout),
+            centring: optimizer.is_linear().then(|| Centring::new(architecture, train)),
+            optimizer: optimizer.build(parameters),
+            gradient: vec![0.0; parameters],
+        }
+    }
+
+    /// Changes `parameters` by one step against the minibatch's gradient, and returns the sum over its samples
+    /// of the cross-entropy, under dropout.
+    ///
+    /// # Panics
+    /// As [`Backprop::gradient`].
+    pub fn step(
+        &mut self,
+        parameters: &mut [f32],
+        minibatch: &Minibatch<'_>,
+        key: DropoutKey,
+        learning_rate: f32,
+    ) -> f64 {
+        let loss_sum = self.backprop.gradient(parameters, minibatch, key, &mut self.gradient);
+        if let Some(centring) = &mut self.centring {
+            centring.apply(&mut self.gradient);
+        }
+        self.optimizer.step(learning_rate, &self.gradient, parameters);
+        loss_sum
+    }
+
+    /// What changes the parameters.
+    pub fn optimizer(&self) -> &dyn Optimizer {
+        &*self.optimizer
+    }
+
+    /// The same, to be set.
+    pub fn optimizer_mut(&mut self) -> &mut dyn Optimizer {
+        &mut *self.optimizer
+    }
+}
