@@ -120,10 +120,10 @@ impl Backprop {
             gemm(
                 outputs[index - 1].matrix(count).transposed(),
                 delta.matrix(count),
-                0.0,
+                false,
                 &mut weight_gradient,
             );
-            gemm(delta.matrix(count), weights.transposed(), 0.0, &mut delta_before.matrix_mut(count));
+            gemm(delta.matrix(count), weights.transposed(), false, &mut delta_before.matrix_mut(count));
             multiply(*simd, count, &self.slopes[index - 1], delta_before);
         }
     }

@@ -49,7 +49,7 @@ impl Forward {
                 None => self.input.forward(self.simd, layer, parameters, output),
                 Some(input) => {
                     let weights = layer.weight_matrix(parameters);
-                    gemm(input.matrix(samples), weights, 1.0, &mut output.matrix_mut(samples));
+                    gemm(input.matrix(samples), weights, true, &mut output.matrix_mut(samples));
                 }
             }
             if index + 1 < self.layers.len() {

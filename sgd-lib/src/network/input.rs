@@ -69,7 +69,7 @@ impl Input {
     pub(super) fn forward(&self, simd: Simd, layer: &Layer, parameters: &[f32], out: &mut Rows) {
         if self.is_dense {
             let weights = layer.weight_matrix(parameters);
-            gemm(self.dense.matrix(self.samples), weights, 1.0, &mut out.matrix_mut(self.samples));
+            gemm(self.dense.matrix(self.samples), weights, true, &mut out.matrix_mut(self.samples));
         } else {
             multiply_nonzeros(simd, &self.nonzeros, &parameters[layer.weights.start..layer.biases.end], out);
         }
@@ -83,7 +83,7 @@ impl Input {
             gemm(
                 self.dense.matrix(self.samples).transposed(),
                 delta.matrix(self.samples),
-                0.0,
+                false,
                 &mut gradient,
             );
         } else {
