@@ -1,5 +1,7 @@
 //! A minibatch of images, as the first layer sees it.
 
+use std::ops::Range;
+
 use super::Layer;
 use crate::kernel::{MatrixMut, Nonzeros, Rows, Simd, gemm, multiply_nonzeros, nonzeros_gradient, scale};
 
@@ -47,11 +49,14 @@ impl Input {
             assert_eq!(image.len(), layer.inputs, "pixels of an image");
             self.pixels.extend_from_slice(image);
         }
-        let (nonzero, pairs) = (self.nonzeros.load(&self.pixels), self.pixels.len() / 2);
-        let is_sparse = self.samples < MIN_DENSE_SAMPLES || nonzero * 8 <= pairs * MAX_SPARSE_EIGHTHS;
+        let (pairs, _) = self.pixels.as_chunks::<2>();
+        let inked = pairs.iter().map(|&pair| usize::from(u16::from_le_bytes(pair) != 0)).sum::<usize>();
+        let is_sparse = self.samples < MIN_DENSE_SAMPLES || inked * 8 <= pairs.len() * MAX_SPARSE_EIGHTHS;
         self.is_dense = !(is_sparse && Nonzeros::supports(layer.outputs));
         if self.is_dense {
             self.widen(layer);
+        } else {
+            self.nonzeros.load(&self.pixels);
         }
     }
 
@@ -75,19 +80,14 @@ impl Input {
         }
     }
 
-    /// The weights' part of `gradient` = imagesᵀ · delta.
-    pub(super) fn weight_gradient(&self, simd: Simd, layer: &Layer, delta: &Rows, gradient: &mut [f32]) {
-        let gradient = &mut gradient[layer.weights.clone()];
+    /// Some rows of the gradient in the weights, imagesᵀ · delta. The first row has an even number.
+    pub(super) fn weight_gradient(&self, simd: Simd, rows: Range<usize>, delta: &Rows, gradient: &mut [f32]) {
         if self.is_dense {
-            let mut gradient = MatrixMut::new(gradient, layer.inputs, layer.outputs);
-            gemm(
-                self.dense.matrix(self.samples).transposed(),
-                delta.matrix(self.samples),
-                false,
-                &mut gradient,
-            );
+            let images = self.dense.columns(self.samples, rows.clone());
+            let mut gradient = MatrixMut::new(gradient, rows.len(), delta.width());
+            gemm(images.transposed(), delta.matrix(self.samples), false, &mut gradient);
         } else {
-            nonzeros_gradient(simd, &self.nonzeros, delta, gradient);
+            nonzeros_gradient(simd, &self.nonzeros, rows, delta, gradient);
         }
     }
 }

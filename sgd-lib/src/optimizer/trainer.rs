@@ -1,4 +1,7 @@
 //! All that a worker computes for a minibatch.
+//!
+//! The gradient is never there as a whole: a part at a time is computed, centred and applied, while it is in
+//! the cache.
 
 use super::{Optimizer, OptimizerKind};
 use crate::dataset::Split;
@@ -9,7 +12,6 @@ pub struct Trainer {
     backprop: Backprop,
     centring: Option<Centring>,
     optimizer: Box<dyn Optimizer>,
-    gradient: Vec<f32>,
 }
 
 impl Trainer {
@@ -25,12 +27,10 @@ impl Trainer {
         dropout: f32,
         optimizer: OptimizerKind,
     ) -> Self {
-        let parameters = architecture.parameter_count();
         Self {
             backprop: Backprop::new(architecture, batch_size, dropout),
             centring: optimizer.is_linear().then(|| Centring::new(architecture, train)),
-            optimizer: optimizer.build(parameters),
-            gradient: vec![0.0; parameters],
+            optimizer: optimizer.build(architecture.parameter_count()),
         }
     }
 
@@ -38,7 +38,7 @@ impl Trainer {
     /// of the cross-entropy, under dropout.
     ///
     /// # Panics
-    /// As [`Backprop::gradient`].
+    /// As [`Backprop::descend`].
     pub fn step(
         &mut self,
         parameters: &mut [f32],
@@ -46,12 +46,13 @@ impl Trainer {
         key: DropoutKey,
         learning_rate: f32,
     ) -> f64 {
-        let loss_sum = self.backprop.gradient(parameters, minibatch, key, &mut self.gradient);
-        if let Some(centring) = &mut self.centring {
-            centring.apply(&mut self.gradient);
-        }
-        self.optimizer.step(learning_rate, &self.gradient, parameters);
-        loss_sum
+        let Self { backprop, centring, optimizer } = self;
+        backprop.descend(parameters, minibatch, key, |part| {
+            if let Some(centring) = centring {
+                centring.apply(part.start, part.gradient, part.biases);
+            }
+            optimizer.step(learning_rate, part.start, part.gradient, part.parameters);
+        })
     }
 
     /// What changes the parameters.
