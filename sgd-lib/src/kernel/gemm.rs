@@ -159,7 +159,7 @@ fn by_blocks<T: Vector>(a: Matrix<'_>, b: Matrix<'_>, add: bool, c: &mut MatrixM
     let mut block = Block([[0.0; LANES]; MAX_VECTORS * MAX_DEPTH]);
     for columns in parts(b.columns, MAX_VECTORS.min(T::REGISTERS / 2) * LANES, LANES) {
         for inner in parts(b.rows, MAX_DEPTH, 1) {
-            pack(b, inner.clone(), columns.clone(), &mut block);
+            pack::<T>(b, inner.clone(), columns.clone(), &mut block);
             let add = add || inner.start > 0;
             let tiles = Tiles { a, block: &block, inner, columns: columns.clone(), add };
             // As many rows as leave registers for a row of the block and a value of `a`.
@@ -187,13 +187,15 @@ fn parts(length: usize, most: usize, unit: usize) -> impl Iterator<Item = Range<
 
 /// Copies a block of `b`.
 #[inline(always)]
-fn pack(b: Matrix<'_>, inner: Range<usize>, columns: Range<usize>, block: &mut Block) {
+fn pack<T: Vector>(b: Matrix<'_>, inner: Range<usize>, columns: Range<usize>, block: &mut Block) {
     let vectors = columns.len().div_ceil(LANES);
     if b.column_stride == 1 {
         for (row, target) in inner.zip(block.0.chunks_exact_mut(vectors)) {
             let source = &b.values[row * b.row_stride..][columns.clone()];
             let (whole, rest) = source.as_chunks::<LANES>();
-            target[..whole.len()].copy_from_slice(whole);
+            for (target, source) in target.iter_mut().zip(whole) {
+                T::load(source).store(target);
+            }
             if !rest.is_empty() {
                 target[whole.len()] = [0.0; LANES];
                 target[whole.len()][..rest.len()].copy_from_slice(rest);

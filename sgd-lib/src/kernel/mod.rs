@@ -32,7 +32,7 @@ pub(crate) use activation::{tanh, tanh_dropout};
 pub(crate) use centring::centre;
 pub(crate) use dropout::Mask;
 pub use gemm::{Matrix, MatrixMut, gemm};
-pub(crate) use nonzeros::{Nonzeros, multiply_nonzeros, nonzeros_gradient, scale};
+pub(crate) use nonzeros::{Nonzeros, multiply_nonzeros, nonzeros_gradient, widen};
 pub(crate) use rows::Rows;
 pub(crate) use simd::Simd;
 pub(crate) use softmax::{assess, cross_entropy, softmax};

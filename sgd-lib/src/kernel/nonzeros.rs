@@ -92,9 +92,25 @@ static SCALED: [f32; 256] = {
     scaled
 };
 
+multiversion! {
+    /// Pixels as the network sees them, 0 to 1.
+    fn widen(pixels: &[u8], values: &mut [f32]) = widen_all
+}
+
+#[inline(always)]
+fn widen_all<const SIMD: u8>(pixels: &[u8], values: &mut [f32]) {
+    const SHARE: f32 = 1.0 / 255.0;
+    for (value, &pixel) in values.iter_mut().zip(pixels) {
+        let pixel = f32::from(pixel);
+        // What is left over makes it what a division would give, to the bit.
+        let quotient = pixel * SHARE;
+        *value = fma::<SIMD>(fma::<SIMD>(-quotient, 255.0, pixel), SHARE, quotient);
+    }
+}
+
 /// The pixel as the network sees it, 0 to 1.
 #[inline(always)]
-pub(crate) fn scale(pixel: u8) -> f32 {
+fn scale(pixel: u8) -> f32 {
     SCALED[usize::from(pixel)]
 }
 
@@ -301,6 +317,18 @@ mod tests {
             width in 8usize..130,
         ) {
             check(pixels, width, &images);
+        }
+    }
+
+    #[test]
+    fn pixels_are_scaled_alike_wherever_they_are() {
+        let pixels: Vec<u8> = (0..=255).collect();
+        for simd in Simd::available() {
+            let mut found = vec![0.0; 256];
+            widen(simd, &pixels, &mut found);
+            for (&pixel, found) in pixels.iter().zip(found) {
+                assert!((found - scale(pixel)).abs() <= f32::EPSILON / 2.0 * found, "{pixel} with {simd:?}");
+            }
         }
     }
 

@@ -51,7 +51,8 @@ impl Vector for Portable {
     #[inline(always)]
     fn add_scaled(mut self, factor: Self, other: Self) -> Self {
         for lane in 0..LANES {
-            self.0[lane] = super::simd::fma::<{ super::simd::PORTABLE }>(factor.0[lane], other.0[lane], self.0[lane]);
+            self.0[lane] =
+                super::simd::fma::<{ super::simd::PORTABLE }>(factor.0[lane], other.0[lane], self.0[lane]);
         }
         self
     }

@@ -1,7 +1,7 @@
 //! The gradient of a minibatch.
 
-use super::{Architecture, Layer};
 use super::forward::Forward;
+use super::{Architecture, Layer};
 use crate::dataset::Split;
 use crate::kernel::{Mask, MatrixMut, Rows, cross_entropy, gemm, multiply, sum_rows, tanh_dropout};
 
@@ -143,7 +143,13 @@ impl Backprop {
 
     /// One layer: from the gradient in its weighted sums (in the logits, for the last one, in whose place it
     /// lies) to that in the sums of the layer before and in its own parameters.
-    fn backward(&mut self, index: usize, parameters: &mut [f32], count: usize, apply: &mut impl FnMut(Part<'_>)) {
+    fn backward(
+        &mut self,
+        index: usize,
+        parameters: &mut [f32],
+        count: usize,
+        apply: &mut impl FnMut(Part<'_>),
+    ) {
         let Forward { simd, layers, input, outputs } = &self.forward;
         let layer = &layers[index];
         let (before, rest) = self.deltas.split_at_mut(index);

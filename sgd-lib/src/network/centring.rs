@@ -52,7 +52,10 @@ impl Centring {
             self.sums.copy_from_slice(biases);
         }
         let width = self.first.outputs;
-        assert!(start.is_multiple_of(width) && gradient.len().is_multiple_of(width), "rows of {width} values");
+        assert!(
+            start.is_multiple_of(width) && gradient.len().is_multiple_of(width),
+            "rows of {width} values"
+        );
         centre(self.simd, &self.means[start / width..], &self.sums, gradient, biases);
     }
 }

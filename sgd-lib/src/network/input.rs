@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Layer;
-use crate::kernel::{MatrixMut, Nonzeros, Rows, Simd, gemm, multiply_nonzeros, nonzeros_gradient, scale};
+use crate::kernel::{MatrixMut, Nonzeros, Rows, Simd, gemm, multiply_nonzeros, nonzeros_gradient, widen};
 
 /// Up to this share of pairs of pixels that aren't blank, in eighths, the products skip the
 /// blank ones: about where the dense product becomes faster with AVX2. (Handwriting has
@@ -42,7 +42,12 @@ impl Input {
     ///
     /// # Panics
     /// If an image has another size than the layer's input, or there are too many.
-    pub(super) fn load<'a>(&mut self, layer: &Layer, images: impl ExactSizeIterator<Item = &'a [u8]>) {
+    pub(super) fn load<'a>(
+        &mut self,
+        simd: Simd,
+        layer: &Layer,
+        images: impl ExactSizeIterator<Item = &'a [u8]>,
+    ) {
         self.samples = images.len();
         self.pixels.clear();
         for image in images {
@@ -54,19 +59,17 @@ impl Input {
         let is_sparse = self.samples < MIN_DENSE_SAMPLES || inked * 8 <= pairs.len() * MAX_SPARSE_EIGHTHS;
         self.is_dense = !(is_sparse && Nonzeros::supports(layer.outputs));
         if self.is_dense {
-            self.widen(layer);
+            self.widen(simd, layer);
         } else {
             self.nonzeros.load(&self.pixels);
         }
     }
 
-    fn widen(&mut self, layer: &Layer) {
+    fn widen(&mut self, simd: Simd, layer: &Layer) {
         let stride = self.dense.stride();
         let rows = self.dense.padded_mut(self.samples).chunks_exact_mut(stride);
         for (row, image) in rows.zip(self.pixels.chunks_exact(layer.inputs)) {
-            for (value, &pixel) in row.iter_mut().zip(image) {
-                *value = scale(pixel);
-            }
+            widen(simd, image, row);
         }
     }
 

@@ -103,7 +103,10 @@ impl Bare {
 
 impl Multiplier {
     /// `c = a·b`, or with `add` `c += a·b`; `c` is row-major.
-    #[expect(unsafe_code, reason = "two of the crates take pointers; the assertion and `Operand` checked the bounds")]
+    #[expect(
+        unsafe_code,
+        reason = "two of the crates take pointers; the assertion and `Operand` checked the bounds"
+    )]
     fn multiply(self, a: Operand<'_>, b: Operand<'_>, add: bool, c: &mut [f32]) {
         let (m, k, n) = (a.rows, a.columns, b.columns);
         assert!(b.rows == k && c.len() == m * n, "{m} × {k} times {} × {n}", b.rows);
@@ -120,8 +123,8 @@ impl Multiplier {
                 Self::Gemm => {
                     let alone = gemm::Parallelism::None;
                     gemm::gemm(
-                        m, n, k, to, 1, stride, add, a, at.1, at.0, b, bt.1, bt.0, 1.0, 1.0, false, false, false,
-                        alone,
+                        m, n, k, to, 1, stride, add, a, at.1, at.0, b, bt.1, bt.0, 1.0, 1.0, false, false,
+                        false, alone,
                     );
                 }
                 Self::Faer => {

@@ -50,9 +50,12 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
             format!(
                 "Times in µs of processor time; medians of {} turns (bars) and {} (others); {name}, of whose \
                  pixels {:.0} % are zero, and the same data without zeros; 784 inputs, 47 classes, dropout, SGD.",
-                61, effort.rounds, 100.0 * zeros
+                61,
+                effort.rounds,
+                100.0 * zeros
             ),
-            "GFLOP/s counts what dense products would take; peak: a loop of multiply-adds beside it.".to_owned(),
+            "GFLOP/s counts what dense products would take; peak: a loop of multiply-adds beside it."
+                .to_owned(),
         ],
         chart: chart(&times, name),
         figures,
@@ -127,7 +130,8 @@ const COLUMNS: [&str; 12] = [
 
 fn row(times: &Times) -> Vec<Value> {
     let micros = |seconds: f64| json!(1e6 * seconds);
-    let mut row = vec![json!(times.shape.batch), json!(format!("{} × {}", times.shape.depth, times.shape.width))];
+    let mut row =
+        vec![json!(times.shape.batch), json!(format!("{} × {}", times.shape.depth, times.shape.width))];
     row.extend([micros(times.sparse.median()), micros(times.sparse.spread()), micros(times.dense.median())]);
     row.extend(times.bare.iter().map(|samples| micros(samples.median())));
     row.extend([json!(1e-9 * times.rate()), json!(times.rate() / times.peak.median())]);
@@ -155,7 +159,8 @@ fn chart(times: &[Times], name: &str) -> Chart {
     };
     Chart {
         title: "A training step against its dense products alone".to_owned(),
-        subtitle: "The fastest crate's time for the products over ours for the step; one hidden layer".to_owned(),
+        subtitle: "The fastest crate's time for the products over ours for the step; one hidden layer"
+            .to_owned(),
         x: Axis::new("Minibatch", Scale::Logarithmic),
         y: Axis { from_zero: true, reference: Some(1.0), ..Axis::new("Times as fast", Scale::Linear) },
         measured: lines(name.to_owned(), Times::sparse_gain),
