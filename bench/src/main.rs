@@ -6,7 +6,9 @@
 //! | module | what it is for |
 //! |---|---|
 //! | `benches` | the benchmarks, one file each |
+//! | `clock` | time that a thread has computed |
 //! | `context` | what a benchmark is given: the data, the program, how thorough to be |
+//! | `memory` | what this process asks of the allocator, and a thread of the kernel |
 //! | `sampling` | turns, medians, spreads |
 //! | `platform` | a local platform of the benchmark's own, to train on |
 //! | `redis` | private servers to measure with |
@@ -16,8 +18,10 @@
 //! | `summary` | the figures of all benchmarks in one JSON object |
 
 mod benches;
+mod clock;
 mod context;
 mod http;
+mod memory;
 mod platform;
 mod redis;
 mod replicas;

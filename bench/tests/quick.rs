@@ -104,3 +104,17 @@ fn peers() {
     assert_ne!(printed["figures"]["peers.vs_numpy"].is_f64(), left_out, "{printed}");
     assert_eq!(printed["rows"].as_array().unwrap().len(), 3 - usize::from(left_out), "{printed}");
 }
+
+#[test]
+fn kernel() {
+    check(
+        "kernel",
+        &[
+            "kernel.emnist_vs_matrixmultiply",
+            "kernel.emnist_vs_fastest_gemm",
+            "kernel.dense_vs_gemm",
+            "kernel.allocations",
+            "kernel.page_faults",
+        ],
+    );
+}

@@ -2,6 +2,7 @@
 
 mod convergence;
 mod databases;
+mod kernel;
 mod overhead;
 mod peers;
 mod probes;
@@ -38,6 +39,11 @@ pub(crate) const ALL: &[Bench] = &[
         name: "convergence",
         about: "time, samples and bytes to an accuracy, by what may be varied",
         run: convergence::run,
+    },
+    Bench {
+        name: "kernel",
+        about: "a training step against the dense products alone that it would take",
+        run: kernel::run,
     },
     Bench {
         name: "databases",

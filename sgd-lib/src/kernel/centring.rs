@@ -11,8 +11,9 @@ multiversion! {
 #[inline(always)]
 fn centre_all<const SIMD: u8>(means: &[f32], sums: &[f32], weights: &mut [f32], biases: &mut [f32]) {
     for (row, &mean) in weights.chunks_exact_mut(sums.len()).zip(means) {
-        // Two rows in three are all zero, and most others have something in their first values.
-        if mean == 0.0 || row.iter().all(|&value| value == 0.0) {
+        // Most rows have something in their first value. Else: all bits but the signs'.
+        let is_blank = row[0] == 0.0 && row.iter().fold(0, |bits, value| bits | value.to_bits() << 1) == 0;
+        if mean == 0.0 || is_blank {
             continue;
         }
         for ((value, &sum), bias) in row.iter_mut().zip(sums).zip(biases.iter_mut()) {

@@ -1,4 +1,15 @@
-//! Dense products, on the crate `matrixmultiply`.
+//! Dense products.
+//!
+//! After Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication", with one level of
+//! blocking: a block of the right operand is copied to where it fits the nearest cache, and tiles of the result
+//! are summed in registers, a few rows by up to four vectors at a time. The left operand is read where it lies,
+//! a value at a time, transposed or not. Nothing is allocated.
+
+use std::array;
+use std::ops::Range;
+
+use super::simd::{AVX2, AVX512, LANES, Simd, multiversion};
+use super::vector::{Avx2, Avx512, Portable, Vector};
 
 /// A borrowed matrix, in place or transposed.
 #[derive(Clone, Copy, Debug)]
@@ -83,16 +94,21 @@ fn check(length: usize, rows: usize, columns: usize, stride: usize) {
     );
 }
 
-/// `c = a·b + beta·c`. With `beta` zero, what `c` held is not read.
+/// Vectors of a row of the right operand's block, at most.
+const MAX_VECTORS: usize = 4;
+
+/// Rows of that block, at most.
+const MAX_DEPTH: usize = 112;
+
+/// A block of the right operand: its rows lie one after the other, padded by zeros to whole vectors.
+#[repr(align(64))]
+struct Block([[f32; LANES]; MAX_VECTORS * MAX_DEPTH]);
+
+/// Sets `c` to `a·b`, or with `add` to `a·b + c`. Without, what `c` held is not read.
 ///
 /// # Panics
 /// If the shapes do not fit together.
-#[expect(
-    unsafe_code,
-    clippy::cast_possible_wrap,
-    reason = "matrixmultiply takes raw pointers; the constructors checked the bounds and the casts"
-)]
-pub fn gemm(a: Matrix<'_>, b: Matrix<'_>, beta: f32, c: &mut MatrixMut<'_>) {
+pub fn gemm(a: Matrix<'_>, b: Matrix<'_>, add: bool, c: &mut MatrixMut<'_>) {
     assert!(
         a.columns == b.rows && a.rows == c.rows && b.columns == c.columns,
         "{}×{} times {}×{} is no {}×{}",
@@ -103,26 +119,183 @@ pub fn gemm(a: Matrix<'_>, b: Matrix<'_>, beta: f32, c: &mut MatrixMut<'_>) {
         c.rows,
         c.columns
     );
-    // SAFETY: the constructors checked that every element that the shape and the strides
-    // reach lies within the slice, transposing swaps both together, the shapes fit, and
-    // `c`, borrowed mutably, overlaps neither operand nor itself.
-    unsafe {
-        matrixmultiply::sgemm(
-            a.rows,
-            a.columns,
-            b.columns,
-            1.0,
-            a.values.as_ptr(),
-            a.row_stride as isize,
-            a.column_stride as isize,
-            b.values.as_ptr(),
-            b.row_stride as isize,
-            b.column_stride as isize,
-            beta,
-            c.values.as_mut_ptr(),
-            c.row_stride as isize,
-            1,
-        );
+    if a.columns == 0 && !add {
+        let (columns, stride) = (c.columns, c.row_stride.max(1));
+        c.values.chunks_mut(stride).take(c.rows).for_each(|row| row[..columns].fill(0.0));
+    }
+    multiply(Simd::detect(), a, b, add, c);
+}
+
+multiversion! {
+    /// [`gemm`] of shapes that fit.
+    fn multiply(a: Matrix<'_>, b: Matrix<'_>, add: bool, c: &mut MatrixMut<'_>) = multiply_all
+}
+
+/// What a tile is made of.
+struct Tiles<'a, 'b> {
+    a: Matrix<'a>,
+    block: &'b Block,
+    /// Columns of `a` that the block is for.
+    inner: Range<usize>,
+    /// Columns of `c` that the block is for.
+    columns: Range<usize>,
+    /// Whether the tiles are added to what `c` holds.
+    add: bool,
+}
+
+#[inline(always)]
+fn multiply_all<const SIMD: u8>(a: Matrix<'_>, b: Matrix<'_>, add: bool, c: &mut MatrixMut<'_>) {
+    match SIMD {
+        #[cfg(target_arch = "x86_64")]
+        AVX512 => by_blocks::<Avx512>(a, b, add, c),
+        #[cfg(target_arch = "x86_64")]
+        AVX2 => by_blocks::<Avx2>(a, b, add, c),
+        _ => by_blocks::<Portable>(a, b, add, c),
+    }
+}
+
+#[inline(always)]
+fn by_blocks<T: Vector>(a: Matrix<'_>, b: Matrix<'_>, add: bool, c: &mut MatrixMut<'_>) {
+    let mut block = Block([[0.0; LANES]; MAX_VECTORS * MAX_DEPTH]);
+    for columns in parts(b.columns, MAX_VECTORS.min(T::REGISTERS / 2) * LANES, LANES) {
+        for inner in parts(b.rows, MAX_DEPTH, 1) {
+            pack::<T>(b, inner.clone(), columns.clone(), &mut block);
+            let add = add || inner.start > 0;
+            let tiles = Tiles { a, block: &block, inner, columns: columns.clone(), add };
+            // As many rows as leave registers for a row of the block and a value of `a`.
+            match (T::REGISTERS, columns.len().div_ceil(LANES)) {
+                (28, 4) => rows::<T, 6, 4>(&tiles, c),
+                (28, 3) => rows::<T, 8, 3>(&tiles, c),
+                (28, 2) => rows::<T, 8, 2>(&tiles, c),
+                (28, _) => rows::<T, 8, 1>(&tiles, c),
+                (6, 3) => rows::<T, 2, 3>(&tiles, c),
+                (6, 2) => rows::<T, 2, 2>(&tiles, c),
+                (6, _) => rows::<T, 6, 1>(&tiles, c),
+                _ => rows::<T, 2, 1>(&tiles, c),
+            }
+        }
+    }
+}
+
+/// `0..length` in as few parts of at most `most` as can be, of about equal length and, but for the last one,
+/// multiples of `unit`.
+#[inline(always)]
+fn parts(length: usize, most: usize, unit: usize) -> impl Iterator<Item = Range<usize>> {
+    let part = length.div_ceil(length.div_ceil(most).max(1)).next_multiple_of(unit).max(1);
+    (0..length).step_by(part).map(move |start| start..length.min(start + part))
+}
+
+/// Copies a block of `b`.
+#[inline(always)]
+fn pack<T: Vector>(b: Matrix<'_>, inner: Range<usize>, columns: Range<usize>, block: &mut Block) {
+    let vectors = columns.len().div_ceil(LANES);
+    if b.column_stride == 1 {
+        for (row, target) in inner.zip(block.0.chunks_exact_mut(vectors)) {
+            let source = &b.values[row * b.row_stride..][columns.clone()];
+            let (whole, rest) = source.as_chunks::<LANES>();
+            for (target, source) in target.iter_mut().zip(whole) {
+                T::load(source).store(target);
+            }
+            if !rest.is_empty() {
+                target[whole.len()] = [0.0; LANES];
+                target[whole.len()][..rest.len()].copy_from_slice(rest);
+            }
+        }
+    } else {
+        let target = block.0.as_flattened_mut();
+        target[..inner.len() * vectors * LANES].fill(0.0);
+        for (index, column) in columns.enumerate() {
+            let source = &b.values[column * b.column_stride..][inner.clone()];
+            for (target, &value) in target[index..].iter_mut().step_by(vectors * LANES).zip(source) {
+                *target = value;
+            }
+        }
+    }
+}
+
+/// All rows of `c`, `M` at a time, an even number, and the rest two by two.
+#[inline(always)]
+fn rows<T: Vector, const M: usize, const V: usize>(tiles: &Tiles<'_, '_>, c: &mut MatrixMut<'_>) {
+    let whole = c.rows - c.rows % M;
+    for row in (0..whole).step_by(M) {
+        tile::<T, M, V>(tiles, row, c);
+    }
+    let pairs = c.rows - c.rows % 2;
+    for row in (whole..pairs).step_by(2) {
+        tile::<T, 2, V>(tiles, row, c);
+    }
+    if whole.max(pairs) < c.rows {
+        tile::<T, 1, V>(tiles, c.rows - 1, c);
+    }
+}
+
+/// `M` rows from `row` on, of `V` vectors.
+#[inline(always)]
+fn tile<T: Vector, const M: usize, const V: usize>(tiles: &Tiles<'_, '_>, row: usize, c: &mut MatrixMut<'_>) {
+    let Tiles { a, block, inner, columns, add } = tiles;
+    let (block, _) = block.0.as_chunks::<V>();
+    let block = &block[..inner.len()];
+    let mut sums = [[T::splat(0.0); V]; M];
+    if a.column_stride == 1 {
+        let lines: [&[f32]; M] =
+            array::from_fn(|m| &a.values[(row + m) * a.row_stride..][inner.clone()][..block.len()]);
+        for (k, vectors) in block.iter().enumerate() {
+            let mut factors = [0.0; M];
+            for m in 0..M {
+                factors[m] = lines[m][k];
+            }
+            add_outer(factors, vectors, &mut sums);
+        }
+    } else {
+        let mut values = &a.values[inner.start * a.column_stride + row..];
+        for vectors in block {
+            let Some(factors) = values.first_chunk::<M>() else { break };
+            add_outer(*factors, vectors, &mut sums);
+            values = values.get(a.column_stride..).unwrap_or_default();
+        }
+    }
+    // In registers until here: they must not be reached by an index that LLVM does not know.
+    let mut stored = [[[0.0; LANES]; V]; M];
+    for m in 0..M {
+        for v in 0..V {
+            sums[m][v].store(&mut stored[m][v]);
+        }
+    }
+    for (m, sums) in stored.iter().enumerate() {
+        put::<T, V>(sums, &mut c.values[(row + m) * c.row_stride..][columns.clone()], *add);
+    }
+}
+
+/// `sums += factors · vectorsᵀ`.
+#[inline(always)]
+fn add_outer<T: Vector, const M: usize, const V: usize>(
+    factors: [f32; M],
+    vectors: &[[f32; LANES]; V],
+    sums: &mut [[T; V]; M],
+) {
+    let mut loaded = [T::splat(0.0); V];
+    for v in 0..V {
+        loaded[v] = T::load(&vectors[v]);
+    }
+    for m in 0..M {
+        let factor = T::splat(factors[m]);
+        for v in 0..V {
+            sums[m][v] = sums[m][v].add_scaled(factor, loaded[v]);
+        }
+    }
+}
+
+/// Writes a row of sums, or adds it.
+#[inline(always)]
+fn put<T: Vector, const V: usize>(sums: &[[f32; LANES]; V], target: &mut [f32], add: bool) {
+    let (whole, rest) = target.as_chunks_mut::<LANES>();
+    for (target, sum) in whole.iter_mut().zip(sums) {
+        let sum = T::load(sum);
+        let value = if add { T::load(target).add(sum) } else { sum };
+        value.store(target);
+    }
+    for (target, sum) in rest.iter_mut().zip(sums[V - 1]) {
+        *target = if add { *target + sum } else { sum };
     }
 }
 
@@ -146,6 +319,6 @@ mod tests {
     #[should_panic(expected = "2×3 times 2×3 is no 2×3")]
     fn shapes_that_do_not_fit_are_refused() {
         let a = Matrix::new(&[0.0; 6], 2, 3);
-        gemm(a, a, 0.0, &mut MatrixMut::new(&mut [0.0; 6], 2, 3));
+        gemm(a, a, false, &mut MatrixMut::new(&mut [0.0; 6], 2, 3));
     }
 }

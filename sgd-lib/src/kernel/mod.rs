@@ -8,7 +8,8 @@
 //! |---|---|
 //! | `simd` | one body compiled for several instruction sets, chosen when the program runs |
 //! | `rows` | a row-major matrix whose rows are padded to whole vectors |
-//! | `gemm` | dense products, on the crate `matrixmultiply` |
+//! | `vector` | sixteen values that stay in registers |
+//! | `gemm` | dense products |
 //! | `nonzeros` | products with the input images, of which most pixels are blank |
 //! | `dropout` | masks as a function of counters |
 //! | `activation` | tanh with dropout, and its slope |
@@ -25,12 +26,13 @@ mod rows;
 mod simd;
 mod softmax;
 mod update;
+mod vector;
 
 pub(crate) use activation::{tanh, tanh_dropout};
 pub(crate) use centring::centre;
 pub(crate) use dropout::Mask;
 pub use gemm::{Matrix, MatrixMut, gemm};
-pub(crate) use nonzeros::{Nonzeros, multiply_nonzeros, nonzeros_gradient, scale};
+pub(crate) use nonzeros::{Nonzeros, multiply_nonzeros, nonzeros_gradient, widen};
 pub(crate) use rows::Rows;
 pub(crate) use simd::Simd;
 pub(crate) use softmax::{assess, cross_entropy, softmax};

@@ -5,6 +5,8 @@
 //! is read once for all samples, and its row of the gradient is summed in registers and
 //! written once.
 
+use std::ops::Range;
+
 use super::rows::Rows;
 use super::simd::{AVX512, LANES, fma, multiversion};
 
@@ -39,19 +41,17 @@ impl Nonzeros {
         Self { entries: vec![0; pairs * capacity], counts: vec![0; pairs], pixels, capacity, samples: 0 }
     }
 
-    /// Takes in a minibatch, image after image, and returns how many of its pairs of pixels
-    /// are not blank.
+    /// Takes in a minibatch, image after image.
     ///
     /// # Panics
     /// If there are more images than there is room for.
-    pub(crate) fn load(&mut self, images: &[u8]) -> usize {
+    pub(crate) fn load(&mut self, images: &[u8]) {
         self.counts.fill(0);
         self.samples = images.len() / self.pixels;
         assert!(self.samples <= self.capacity, "{} images; room is for {}", self.samples, self.capacity);
         for (sample, image) in images.chunks_exact(self.pixels).enumerate() {
             self.append(sample as u32, image);
         }
-        self.counts.iter().map(|&count| count as usize).sum()
     }
 
     fn append(&mut self, sample: u32, image: &[u8]) {
@@ -92,9 +92,25 @@ static SCALED: [f32; 256] = {
     scaled
 };
 
+multiversion! {
+    /// Pixels as the network sees them, 0 to 1.
+    fn widen(pixels: &[u8], values: &mut [f32]) = widen_all
+}
+
+#[inline(always)]
+fn widen_all<const SIMD: u8>(pixels: &[u8], values: &mut [f32]) {
+    const SHARE: f32 = 1.0 / 255.0;
+    for (value, &pixel) in values.iter_mut().zip(pixels) {
+        let pixel = f32::from(pixel);
+        // What is left over makes it what a division would give, to the bit.
+        let quotient = pixel * SHARE;
+        *value = fma::<SIMD>(fma::<SIMD>(-quotient, 255.0, pixel), SHARE, quotient);
+    }
+}
+
 /// The pixel as the network sees it, 0 to 1.
 #[inline(always)]
-pub(crate) fn scale(pixel: u8) -> f32 {
+fn scale(pixel: u8) -> f32 {
     SCALED[usize::from(pixel)]
 }
 
@@ -179,21 +195,25 @@ fn forward_block<const SIMD: u8, const N: usize>(
 }
 
 multiversion! {
-    /// `gradient = imagesᵀ · delta`: `gradient` has a row per pixel, `delta` one per sample.
-    fn nonzeros_gradient(images: &Nonzeros, delta: &Rows, gradient: &mut [f32]) = backward
+    /// `gradient = imagesᵀ · delta`, of these pixels, the first of which has an even number: `gradient` has a row
+    /// per pixel, `delta` one per sample.
+    fn nonzeros_gradient(images: &Nonzeros, pixels: Range<usize>, delta: &Rows, gradient: &mut [f32]) = backward
 }
 
 #[inline(always)]
-fn backward<const SIMD: u8>(images: &Nonzeros, delta: &Rows, gradient: &mut [f32]) {
+fn backward<const SIMD: u8>(images: &Nonzeros, pixels: Range<usize>, delta: &Rows, gradient: &mut [f32]) {
     let (width, stride) = (delta.width(), delta.stride());
-    assert_eq!(gradient.len(), images.pixels * width, "gradient of the input layer's weights");
+    assert!(pixels.start.is_multiple_of(2) && pixels.end <= images.pixels, "pixels {pixels:?}");
+    assert_eq!(gradient.len(), pixels.len() * width, "gradient of the input layer's weights");
     let delta = delta.padded(images.samples);
-    by_column_blocks!(stride, backward_block(images, delta, stride, width, gradient));
+    let first = pixels.start / 2;
+    by_column_blocks!(stride, backward_block(images, first, delta, stride, width, gradient));
 }
 
 #[inline(always)]
 fn backward_block<const SIMD: u8, const N: usize>(
     images: &Nonzeros,
+    first: usize,
     delta: &[f32],
     stride: usize,
     width: usize,
@@ -201,7 +221,8 @@ fn backward_block<const SIMD: u8, const N: usize>(
     column: usize,
 ) -> usize {
     let used = N.min(width - column);
-    let pairs = images.counts.iter().zip(images.entries.chunks_exact(images.capacity));
+    let entries = images.entries[first * images.capacity..].chunks_exact(images.capacity);
+    let pairs = images.counts[first..].iter().zip(entries);
     for ((&count, entries), gradient) in pairs.zip(gradient.chunks_mut(2 * width)) {
         let (mut left, mut right) = ([0.0; N], [0.0; N]);
         for &entry in &entries[..count as usize] {
@@ -258,7 +279,10 @@ mod tests {
             multiply_nonzeros(simd, &nonzeros, &layer, &mut out);
             let (delta, padded_delta) = waves(samples, width, 2.0);
             let mut gradient = vec![f32::NAN; pixels * width];
-            nonzeros_gradient(simd, &nonzeros, &padded_delta, &mut gradient);
+            // In two parts.
+            let (first, second) = gradient.split_at_mut(pixels / 4 * 2 * width);
+            nonzeros_gradient(simd, &nonzeros, 0..pixels / 4 * 2, &padded_delta, first);
+            nonzeros_gradient(simd, &nonzeros, pixels / 4 * 2..pixels, &padded_delta, second);
             for column in 0..width {
                 for (sample, row) in out.iter(samples).enumerate() {
                     let sum: f64 =
@@ -293,6 +317,18 @@ mod tests {
             width in 8usize..130,
         ) {
             check(pixels, width, &images);
+        }
+    }
+
+    #[test]
+    fn pixels_are_scaled_alike_wherever_they_are() {
+        let pixels: Vec<u8> = (0..=255).collect();
+        for simd in Simd::available() {
+            let mut found = vec![0.0; 256];
+            widen(simd, &pixels, &mut found);
+            for (&pixel, found) in pixels.iter().zip(found) {
+                assert!((found - scale(pixel)).abs() <= f32::EPSILON / 2.0 * found, "{pixel} with {simd:?}");
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! A row-major matrix whose rows are padded to whole vectors.
 
+use std::ops::Range;
+
 use super::gemm::{Matrix, MatrixMut};
 use super::simd::LANES;
 
@@ -65,6 +67,12 @@ impl Rows {
     /// The first `rows` rows as an operand of a product.
     pub(crate) fn matrix(&self, rows: usize) -> Matrix<'_> {
         Matrix::strided(self.padded(rows), rows, self.width, self.stride)
+    }
+
+    /// Some columns of the first `rows` rows as an operand of a product.
+    pub(crate) fn columns(&self, rows: usize, columns: Range<usize>) -> Matrix<'_> {
+        let values = &self.padded(rows)[columns.start.min(rows * self.stride)..];
+        Matrix::strided(values, rows, columns.len(), self.stride)
     }
 
     /// The first `rows` rows as the result of a product.

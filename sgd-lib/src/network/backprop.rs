@@ -1,7 +1,7 @@
 //! The gradient of a minibatch.
 
-use super::Architecture;
 use super::forward::Forward;
+use super::{Architecture, Layer};
 use crate::dataset::Split;
 use crate::kernel::{Mask, MatrixMut, Rows, cross_entropy, gemm, multiply, sum_rows, tanh_dropout};
 
@@ -42,6 +42,23 @@ pub struct Backprop {
     /// Per hidden layer: the gradient in its weighted sums. (The logits' replaces the logits.)
     deltas: Vec<Rows>,
     labels: Vec<u8>,
+    /// The gradient in a layer's biases.
+    biases: Vec<f32>,
+    /// That in some of its weights.
+    part: Vec<f32>,
+}
+
+/// The gradient in some of the parameters.
+#[derive(Debug)]
+pub struct Part<'a> {
+    /// The number of the first of them.
+    pub start: usize,
+    /// The gradient: whole rows of one layer's weights, or, after all of them, its biases.
+    pub gradient: &'a mut [f32],
+    /// With weights: the gradient in the biases of their layer, which will come later.
+    pub biases: &'a mut [f32],
+    /// The parameters.
+    pub parameters: &'a mut [f32],
 }
 
 impl Backprop {
@@ -55,6 +72,8 @@ impl Backprop {
         assert!(batch_size > 0, "a minibatch of 0 samples");
         assert!((0.0..1.0).contains(&dropout), "dropout is {dropout}; it must be at least 0 and below 1");
         let hidden = || architecture.hidden().iter().map(|&width| Rows::new(batch_size, width)).collect();
+        let layers = architecture.layers();
+        let longest = |length: fn(&Layer) -> usize| layers.iter().map(length).max().unwrap_or_default();
         Self {
             forward: Forward::new(architecture, batch_size),
             dropout,
@@ -62,33 +81,32 @@ impl Backprop {
             slopes: hidden(),
             deltas: hidden(),
             labels: Vec::with_capacity(batch_size),
+            biases: vec![0.0; longest(|layer| layer.outputs)],
+            part: vec![0.0; longest(|layer| part_rows(layer) * layer.outputs)],
         }
     }
 
-    /// Writes the mean over the minibatch of the gradient of the cross-entropy to `gradient`,
-    /// laid out as the parameters are, and returns the sum over the samples of the
-    /// cross-entropy, under dropout. A minibatch without samples has a gradient of zero.
+    /// Computes the mean over the minibatch of the gradient of the cross-entropy, and hands it out part by part
+    /// to `apply`, which may change the parameters that it is the gradient in. Returns the sum over the samples
+    /// of the cross-entropy, under dropout. A minibatch without samples has no gradient: nothing is handed out.
     ///
     /// Mean, so that a learning rate means the same at every batch size. (The original
     /// divided by the square of the batch size, which locked it into tiny steps.)
     ///
     /// # Panics
-    /// If the minibatch is larger than the batch size, a sample's index or label is out of
-    /// range, its image has another size than the input layer, or `parameters` or `gradient`
-    /// has another length than the network's parameters.
-    pub fn gradient(
+    /// If the minibatch is larger than the batch size, a sample's index or label is out of range, its image has
+    /// another size than the input layer, or `parameters` has another length than the network's parameters.
+    pub fn descend(
         &mut self,
-        parameters: &[f32],
+        parameters: &mut [f32],
         minibatch: &Minibatch<'_>,
         key: DropoutKey,
-        gradient: &mut [f32],
+        mut apply: impl FnMut(Part<'_>),
     ) -> f64 {
         let Minibatch { split, samples } = *minibatch;
         let count = samples.len();
         assert!(count <= self.batch_size, "a minibatch of {count}; room is for {}", self.batch_size);
-        assert_eq!(gradient.len(), parameters.len(), "length of the gradient");
         if count == 0 {
-            gradient.fill(0.0);
             return 0.0;
         }
         let images = samples.iter().map(|&sample| split.image(sample as usize));
@@ -99,34 +117,80 @@ impl Backprop {
         self.labels.clear();
         self.labels.extend(samples.iter().map(|&sample| split.labels[sample as usize]));
         let loss_sum = cross_entropy(simd, self.forward.logits(), &self.labels);
-        self.backward(parameters, count, gradient);
+        for layer in (0..self.forward.layers.len()).rev() {
+            self.backward(layer, parameters, count, &mut apply);
+        }
         loss_sum
     }
 
-    /// From the gradient in the logits, which lies in their place, to all parameters'.
-    fn backward(&mut self, parameters: &[f32], count: usize, gradient: &mut [f32]) {
-        let Forward { simd, layers, input, outputs } = &self.forward;
-        for (index, layer) in layers.iter().enumerate().rev() {
-            let (before, rest) = self.deltas.split_at_mut(index);
-            let delta = rest.first().unwrap_or(&outputs[index]);
-            sum_rows(*simd, count, delta, &mut gradient[layer.biases.clone()]);
-            let Some(delta_before) = before.last_mut() else {
-                input.weight_gradient(*simd, layer, delta, gradient);
-                break;
-            };
-            let weights = layer.weight_matrix(parameters);
-            let mut weight_gradient =
-                MatrixMut::new(&mut gradient[layer.weights.clone()], layer.inputs, layer.outputs);
-            gemm(
-                outputs[index - 1].matrix(count).transposed(),
-                delta.matrix(count),
-                0.0,
-                &mut weight_gradient,
-            );
-            gemm(delta.matrix(count), weights.transposed(), 0.0, &mut delta_before.matrix_mut(count));
-            multiply(*simd, count, &self.slopes[index - 1], delta_before);
-        }
+    /// Writes the whole gradient, laid out as the parameters are: [`Backprop::descend`] without a step.
+    ///
+    /// # Panics
+    /// As [`Backprop::descend`], or if `gradient` has another length.
+    pub fn gradient(
+        &mut self,
+        parameters: &[f32],
+        minibatch: &Minibatch<'_>,
+        key: DropoutKey,
+        gradient: &mut [f32],
+    ) -> f64 {
+        assert_eq!(gradient.len(), parameters.len(), "length of the gradient");
+        gradient.fill(0.0);
+        self.descend(&mut parameters.to_vec(), minibatch, key, |part| {
+            gradient[part.start..][..part.gradient.len()].copy_from_slice(part.gradient);
+        })
     }
+
+    /// One layer: from the gradient in its weighted sums (in the logits, for the last one, in whose place it
+    /// lies) to that in the sums of the layer before and in its own parameters.
+    fn backward(
+        &mut self,
+        index: usize,
+        parameters: &mut [f32],
+        count: usize,
+        apply: &mut impl FnMut(Part<'_>),
+    ) {
+        let Forward { simd, layers, input, outputs } = &self.forward;
+        let layer = &layers[index];
+        let (before, rest) = self.deltas.split_at_mut(index);
+        let delta = rest.first().unwrap_or(&outputs[index]);
+        let biases = &mut self.biases[..layer.outputs];
+        sum_rows(*simd, count, delta, biases);
+        if let Some(before) = before.last_mut() {
+            let weights = layer.weight_matrix(parameters);
+            gemm(delta.matrix(count), weights.transposed(), false, &mut before.matrix_mut(count));
+            multiply(*simd, count, &self.slopes[index - 1], before);
+        }
+        let rows_at_once = part_rows(layer);
+        for first in (0..layer.inputs).step_by(rows_at_once) {
+            let rows = first..layer.inputs.min(first + rows_at_once);
+            let gradient = &mut self.part[..rows.len() * layer.outputs];
+            match index.checked_sub(1) {
+                None => input.weight_gradient(*simd, rows, delta, gradient),
+                Some(before) => {
+                    let inputs = outputs[before].columns(count, rows.clone());
+                    let mut gradient = MatrixMut::new(gradient, rows.len(), layer.outputs);
+                    gemm(inputs.transposed(), delta.matrix(count), false, &mut gradient);
+                }
+            }
+            let start = layer.weights.start + first * layer.outputs;
+            let parameters = &mut parameters[start..][..gradient.len()];
+            apply(Part { start, gradient, biases, parameters });
+        }
+        let parameters = &mut parameters[layer.biases.clone()];
+        apply(Part { start: layer.biases.start, gradient: biases, biases: &mut [], parameters });
+    }
+}
+
+/// Values of a part of the gradient, about: it stays in the second-level cache.
+const PART: usize = 1 << 14;
+
+/// Fewer rows would have to be multiplied by what takes long to prepare.
+const MIN_PART_ROWS: usize = 48;
+
+/// How many rows of a layer's weights are computed at once: an even number.
+fn part_rows(layer: &Layer) -> usize {
+    (PART / layer.outputs).next_multiple_of(2).max(MIN_PART_ROWS).min(layer.inputs.next_multiple_of(2))
 }
 
 #[cfg(test)]

@@ -39,15 +39,25 @@ impl Centring {
         Self { simd: Simd::detect(), means: mean_image(train), sums: vec![0.0; first.outputs], first }
     }
 
-    /// Changes `gradient`, as [`Backprop::gradient`](super::Backprop::gradient) wrote it.
+    /// Changes a part of a gradient as [`Backprop::descend`](super::Backprop::descend) hands it out: its
+    /// parameters begin at `start`, `biases` is the gradient in the biases of their layer. Parts of the first
+    /// layer's weights come in their order, and before the biases.
     ///
     /// # Panics
-    /// If `gradient` is shorter than the first layer's parameters.
-    pub fn apply(&mut self, gradient: &mut [f32]) {
-        let (weights, rest) = gradient.split_at_mut(self.first.weights.end);
-        let biases = &mut rest[..self.first.outputs];
-        self.sums.copy_from_slice(biases);
-        centre(self.simd, &self.means, &self.sums, weights, biases);
+    /// If a part is not made of whole rows.
+    pub fn apply(&mut self, start: usize, gradient: &mut [f32], biases: &mut [f32]) {
+        if !self.first.weights.contains(&start) {
+            return;
+        }
+        if start == 0 {
+            self.sums.copy_from_slice(biases);
+        }
+        let width = self.first.outputs;
+        assert!(
+            start.is_multiple_of(width) && gradient.len().is_multiple_of(width),
+            "rows of {width} values"
+        );
+        centre(self.simd, &self.means[start / width..], &self.sums, gradient, biases);
     }
 }
 
@@ -84,7 +94,11 @@ mod tests {
         Backprop::new(&architecture, 3, 0.0).gradient(&parameters, &minibatch, KEY, &mut gradient);
         let plain = gradient.clone();
         let mut centring = Centring::new(&architecture, train);
-        centring.apply(&mut gradient);
+        // In two parts.
+        let (weights, rest) = gradient.split_at_mut(12);
+        centring.apply(0, &mut weights[..6], &mut rest[..3]);
+        centring.apply(6, &mut weights[6..], &mut rest[..3]);
+        centring.apply(12, &mut rest[..3].to_vec(), &mut []);
 
         for (pixel, mean) in centring.means.iter().enumerate() {
             let wanted: f32 = (0..3).map(|n| f32::from(IMAGES[4 * n + pixel])).sum::<f32>() / 765.0;
@@ -109,7 +123,8 @@ mod tests {
         let train = Split { images: &IMAGES, labels: &[0, 1, 0], pixels: 4 };
         let mut gradient = vec![1.0; architecture.parameter_count()];
         gradient[3..6].fill(0.0);
-        Centring::new(&architecture, train).apply(&mut gradient);
+        let (weights, rest) = gradient.split_at_mut(12);
+        Centring::new(&architecture, train).apply(0, weights, &mut rest[..3]);
         assert_eq!(gradient[3..6], [0.0; 3]);
         assert_ne!(gradient[..3], [1.0; 3]);
     }

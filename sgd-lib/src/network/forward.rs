@@ -40,7 +40,7 @@ impl Forward {
         let count = self.layers.last().map_or(0, |layer| layer.biases.end);
         assert_eq!(parameters.len(), count, "number of parameters");
         let samples = images.len();
-        self.input.load(&self.layers[0], images);
+        self.input.load(self.simd, &self.layers[0], images);
         for (index, layer) in self.layers.iter().enumerate() {
             let (before, rest) = self.outputs.split_at_mut(index);
             let output = &mut rest[0];
@@ -49,7 +49,7 @@ impl Forward {
                 None => self.input.forward(self.simd, layer, parameters, output),
                 Some(input) => {
                     let weights = layer.weight_matrix(parameters);
-                    gemm(input.matrix(samples), weights, 1.0, &mut output.matrix_mut(samples));
+                    gemm(input.matrix(samples), weights, true, &mut output.matrix_mut(samples));
                 }
             }
             if index + 1 < self.layers.len() {

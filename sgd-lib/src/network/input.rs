@@ -1,7 +1,9 @@
 //! A minibatch of images, as the first layer sees it.
 
+use std::ops::Range;
+
 use super::Layer;
-use crate::kernel::{MatrixMut, Nonzeros, Rows, Simd, gemm, multiply_nonzeros, nonzeros_gradient, scale};
+use crate::kernel::{MatrixMut, Nonzeros, Rows, Simd, gemm, multiply_nonzeros, nonzeros_gradient, widen};
 
 /// Up to this share of pairs of pixels that aren't blank, in eighths, the products skip the
 /// blank ones: about where the dense product becomes faster with AVX2. (Handwriting has
@@ -40,28 +42,34 @@ impl Input {
     ///
     /// # Panics
     /// If an image has another size than the layer's input, or there are too many.
-    pub(super) fn load<'a>(&mut self, layer: &Layer, images: impl ExactSizeIterator<Item = &'a [u8]>) {
+    pub(super) fn load<'a>(
+        &mut self,
+        simd: Simd,
+        layer: &Layer,
+        images: impl ExactSizeIterator<Item = &'a [u8]>,
+    ) {
         self.samples = images.len();
         self.pixels.clear();
         for image in images {
             assert_eq!(image.len(), layer.inputs, "pixels of an image");
             self.pixels.extend_from_slice(image);
         }
-        let (nonzero, pairs) = (self.nonzeros.load(&self.pixels), self.pixels.len() / 2);
-        let is_sparse = self.samples < MIN_DENSE_SAMPLES || nonzero * 8 <= pairs * MAX_SPARSE_EIGHTHS;
+        let (pairs, _) = self.pixels.as_chunks::<2>();
+        let inked = pairs.iter().map(|&pair| usize::from(u16::from_le_bytes(pair) != 0)).sum::<usize>();
+        let is_sparse = self.samples < MIN_DENSE_SAMPLES || inked * 8 <= pairs.len() * MAX_SPARSE_EIGHTHS;
         self.is_dense = !(is_sparse && Nonzeros::supports(layer.outputs));
         if self.is_dense {
-            self.widen(layer);
+            self.widen(simd, layer);
+        } else {
+            self.nonzeros.load(&self.pixels);
         }
     }
 
-    fn widen(&mut self, layer: &Layer) {
+    fn widen(&mut self, simd: Simd, layer: &Layer) {
         let stride = self.dense.stride();
         let rows = self.dense.padded_mut(self.samples).chunks_exact_mut(stride);
         for (row, image) in rows.zip(self.pixels.chunks_exact(layer.inputs)) {
-            for (value, &pixel) in row.iter_mut().zip(image) {
-                *value = scale(pixel);
-            }
+            widen(simd, image, row);
         }
     }
 
@@ -69,25 +77,20 @@ impl Input {
     pub(super) fn forward(&self, simd: Simd, layer: &Layer, parameters: &[f32], out: &mut Rows) {
         if self.is_dense {
             let weights = layer.weight_matrix(parameters);
-            gemm(self.dense.matrix(self.samples), weights, 1.0, &mut out.matrix_mut(self.samples));
+            gemm(self.dense.matrix(self.samples), weights, true, &mut out.matrix_mut(self.samples));
         } else {
             multiply_nonzeros(simd, &self.nonzeros, &parameters[layer.weights.start..layer.biases.end], out);
         }
     }
 
-    /// The weights' part of `gradient` = imagesᵀ · delta.
-    pub(super) fn weight_gradient(&self, simd: Simd, layer: &Layer, delta: &Rows, gradient: &mut [f32]) {
-        let gradient = &mut gradient[layer.weights.clone()];
+    /// Some rows of the gradient in the weights, imagesᵀ · delta. The first row has an even number.
+    pub(super) fn weight_gradient(&self, simd: Simd, rows: Range<usize>, delta: &Rows, gradient: &mut [f32]) {
         if self.is_dense {
-            let mut gradient = MatrixMut::new(gradient, layer.inputs, layer.outputs);
-            gemm(
-                self.dense.matrix(self.samples).transposed(),
-                delta.matrix(self.samples),
-                0.0,
-                &mut gradient,
-            );
+            let images = self.dense.columns(self.samples, rows.clone());
+            let mut gradient = MatrixMut::new(gradient, rows.len(), delta.width());
+            gemm(images.transposed(), delta.matrix(self.samples), false, &mut gradient);
         } else {
-            nonzeros_gradient(simd, &self.nonzeros, delta, gradient);
+            nonzeros_gradient(simd, &self.nonzeros, rows, delta, gradient);
         }
     }
 }

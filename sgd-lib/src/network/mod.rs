@@ -23,6 +23,6 @@ mod input;
 mod predictor;
 
 pub use architecture::{Architecture, ArchitectureError, Layer};
-pub use backprop::{Backprop, DropoutKey, Minibatch};
+pub use backprop::{Backprop, DropoutKey, Minibatch, Part};
 pub use centring::Centring;
 pub use predictor::{Evaluation, Predictor};

@@ -1,6 +1,6 @@
 //! Adagrad.
 
-use super::{Optimizer, check_lengths};
+use super::{Optimizer, changed};
 use crate::kernel::{self, Simd};
 
 /// Keeps a parameter whose gradients were all zero from being divided by zero.
@@ -24,9 +24,10 @@ impl Adagrad {
 }
 
 impl Optimizer for Adagrad {
-    fn step(&mut self, learning_rate: f32, gradient: &[f32], parameters: &mut [f32]) {
-        check_lengths(self.squares.len(), gradient, parameters);
-        kernel::adagrad(self.simd, learning_rate, EPSILON, gradient, &mut self.squares, parameters);
+    fn step(&mut self, learning_rate: f32, start: usize, gradient: &[f32], parameters: &mut [f32]) {
+        let changed = changed(self.squares.len(), start, gradient, parameters);
+        let squares = &mut self.squares[changed];
+        kernel::adagrad(self.simd, learning_rate, EPSILON, gradient, squares, parameters);
     }
 
     fn accumulators(&self) -> &[f32] {
@@ -48,7 +49,7 @@ mod tests {
         // s = 9, 0, 0.25 and then 25, 0, 0.25.
         for (gradient, expected) in [([3.0, 0.0, -0.5], [0.9, 1.0, 1.1]), ([4.0, 0.0, 0.0], [0.82, 1.0, 1.1])]
         {
-            adagrad.step(0.1, &gradient, &mut parameters);
+            adagrad.step(0.1, 0, &gradient, &mut parameters);
             assert!(parameters.iter().zip(expected).all(|(p, e)| (p - e).abs() < 1e-6), "{parameters:?}");
         }
     }

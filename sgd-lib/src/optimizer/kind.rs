@@ -65,12 +65,14 @@ mod tests {
     fn one_that_takes_up_what_another_left_goes_on_like_it() {
         for &kind in OptimizerKind::ALL {
             let (mut first, mut parameters) = (kind.build(2), [1.0, -1.0]);
-            first.step(0.1, &[0.5, -0.25], &mut parameters);
+            first.step(0.1, 0, &[0.5, -0.25], &mut parameters);
             assert_eq!(first.accumulators().len(), 2 * kind.accumulators_per_parameter(), "{kind}");
             let (mut second, mut resumed) = (kind.build(2), parameters);
             second.accumulators_mut().copy_from_slice(first.accumulators());
-            first.step(0.1, &[0.125, 1.0], &mut parameters);
-            second.step(0.1, &[0.125, 1.0], &mut resumed);
+            first.step(0.1, 0, &[0.125, 1.0], &mut parameters);
+            // Part by part is the same.
+            second.step(0.1, 1, &[1.0], &mut resumed[1..]);
+            second.step(0.1, 0, &[0.125], &mut resumed[..1]);
             assert_eq!(parameters, resumed, "{kind}");
         }
     }
@@ -78,6 +80,12 @@ mod tests {
     #[test]
     #[should_panic(expected = "length of the gradient")]
     fn a_gradient_of_another_length_is_refused() {
-        OptimizerKind::Momentum.build(3).step(0.1, &[0.0; 2], &mut [0.0; 3]);
+        OptimizerKind::Momentum.build(3).step(0.1, 0, &[0.0; 2], &mut [0.0; 3]);
+    }
+
+    #[test]
+    #[should_panic(expected = "parameters 1 to 4 of 3")]
+    fn parameters_that_are_not_there_are_refused() {
+        OptimizerKind::Momentum.build(3).step(0.1, 1, &[0.0; 3], &mut [0.0; 3]);
     }
 }

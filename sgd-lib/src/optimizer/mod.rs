@@ -4,12 +4,15 @@
 //! same at every batch size. The original divided the gradient by the square of the batch
 //! size instead and so locked itself into tiny steps; its rates can't be carried over.
 
+use std::ops::Range;
+
 mod adagrad;
 mod kind;
 mod momentum;
 mod names;
 mod schedule;
 mod sgd;
+mod trainer;
 
 pub use adagrad::Adagrad;
 pub use kind::OptimizerKind;
@@ -17,14 +20,16 @@ pub use momentum::Momentum;
 pub use names::UnknownName;
 pub use schedule::LearningRateSchedule;
 pub use sgd::Sgd;
+pub use trainer::Trainer;
 
-/// A rule by which a gradient changes the parameters.
+/// A rule by which a gradient changes the parameters, each by itself.
 pub trait Optimizer: Send {
-    /// Changes `parameters` by one step against `gradient`, the mean over a minibatch.
+    /// Changes some of the parameters, those from the number `start` on, by one step against `gradient`, their
+    /// part of the mean over a minibatch.
     ///
     /// # Panics
-    /// If the lengths differ from each other, or from what the optimizer was made for.
-    fn step(&mut self, learning_rate: f32, gradient: &[f32], parameters: &mut [f32]);
+    /// If the lengths differ, or there are fewer parameters.
+    fn step(&mut self, learning_rate: f32, start: usize, gradient: &[f32], parameters: &mut [f32]);
 
     /// What it remembers of the gradients so far, a value a parameter; empty where it remembers nothing.
     fn accumulators(&self) -> &[f32] {
@@ -37,8 +42,10 @@ pub trait Optimizer: Send {
     }
 }
 
-/// All vectors of a step are of the same length.
-fn check_lengths(wanted: usize, gradient: &[f32], parameters: &[f32]) {
-    assert_eq!(gradient.len(), wanted, "length of the gradient");
-    assert_eq!(parameters.len(), wanted, "number of parameters");
+/// Which parameters a step changes.
+fn changed(count: usize, start: usize, gradient: &[f32], parameters: &[f32]) -> Range<usize> {
+    assert_eq!(gradient.len(), parameters.len(), "length of the gradient");
+    let end = start + gradient.len();
+    assert!(end <= count, "parameters {start} to {end} of {count}");
+    start..end
 }

@@ -1,6 +1,6 @@
 //! Gradient descent with momentum.
 
-use super::{Optimizer, check_lengths};
+use super::{Optimizer, changed};
 use crate::kernel::{self, Simd};
 
 /// How much of the velocity stays from step to step, the usual choice.
@@ -24,9 +24,10 @@ impl Momentum {
 }
 
 impl Optimizer for Momentum {
-    fn step(&mut self, learning_rate: f32, gradient: &[f32], parameters: &mut [f32]) {
-        check_lengths(self.velocity.len(), gradient, parameters);
-        kernel::momentum(self.simd, learning_rate, DECAY, gradient, &mut self.velocity, parameters);
+    fn step(&mut self, learning_rate: f32, start: usize, gradient: &[f32], parameters: &mut [f32]) {
+        let changed = changed(self.velocity.len(), start, gradient, parameters);
+        let velocity = &mut self.velocity[changed];
+        kernel::momentum(self.simd, learning_rate, DECAY, gradient, velocity, parameters);
     }
 
     fn accumulators(&self) -> &[f32] {
@@ -49,7 +50,7 @@ mod tests {
         for (gradient, expected) in
             [([1.0, 0.0], [0.9, 0.0]), ([1.0, -1.0], [0.71, 0.1]), ([1.0, 0.0], [0.439, 0.19])]
         {
-            momentum.step(0.1, &gradient, &mut parameters);
+            momentum.step(0.1, 0, &gradient, &mut parameters);
             assert!(parameters.iter().zip(expected).all(|(p, e)| (p - e).abs() < 1e-6), "{parameters:?}");
         }
     }

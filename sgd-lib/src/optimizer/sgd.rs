@@ -1,6 +1,6 @@
 //! Plain stochastic gradient descent.
 
-use super::{Optimizer, check_lengths};
+use super::{Optimizer, changed};
 use crate::kernel::{Simd, descend};
 
 /// Plain stochastic gradient descent: `w -= η g`.
@@ -18,8 +18,8 @@ impl Sgd {
 }
 
 impl Optimizer for Sgd {
-    fn step(&mut self, learning_rate: f32, gradient: &[f32], parameters: &mut [f32]) {
-        check_lengths(self.parameter_count, gradient, parameters);
+    fn step(&mut self, learning_rate: f32, start: usize, gradient: &[f32], parameters: &mut [f32]) {
+        changed(self.parameter_count, start, gradient, parameters);
         descend(self.simd, learning_rate, gradient, parameters);
     }
 }
@@ -31,9 +31,9 @@ mod tests {
     #[test]
     fn two_steps_by_hand() {
         let (mut sgd, mut parameters) = (Sgd::new(2), [1.0, -2.0]);
-        sgd.step(0.5, &[1.0, -0.5], &mut parameters);
+        sgd.step(0.5, 0, &[1.0, -0.5], &mut parameters);
         assert_eq!(parameters, [0.5, -1.75]);
-        sgd.step(0.25, &[2.0, 1.0], &mut parameters);
-        assert_eq!(parameters, [0.0, -2.0]);
+        sgd.step(0.25, 1, &[1.0], &mut parameters[1..]);
+        assert_eq!(parameters, [0.5, -2.0]);
     }
 }

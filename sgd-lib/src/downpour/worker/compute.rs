@@ -2,8 +2,8 @@
 
 use crate::dataset::{EpochOrder, Split};
 use crate::downpour::config::RunConfig;
-use crate::network::{Backprop, Centring, DropoutKey, Minibatch};
-use crate::optimizer::Optimizer;
+use crate::network::{DropoutKey, Minibatch};
+use crate::optimizer::Trainer;
 
 /// What a minibatch was.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,27 +42,20 @@ pub(super) struct Training<'a> {
     seed: u64,
     epoch: u32,
     order: EpochOrder,
-    backprop: Backprop,
-    centring: Option<Centring>,
-    optimizer: Box<dyn Optimizer>,
-    gradient: Vec<f32>,
+    trainer: Trainer,
 }
 
 impl<'a> Training<'a> {
     /// On this data.
     pub(super) fn new(config: &RunConfig, train: Split<'a>) -> Self {
-        let (network, parameters) = (&config.architecture, config.architecture.parameter_count());
-        let batch_size = config.batch_size as usize;
+        let (network, batch_size) = (&config.architecture, config.batch_size as usize);
         Self {
             train,
             batch_size,
             seed: config.seed,
             epoch: 0,
             order: EpochOrder::new(train.len()),
-            backprop: Backprop::new(network, batch_size, config.dropout),
-            centring: config.optimizer.is_linear().then(|| Centring::new(network, train)),
-            optimizer: config.optimizer.build(parameters),
-            gradient: vec![0.0; parameters],
+            trainer: Trainer::new(network, train, batch_size, config.dropout, config.optimizer),
         }
     }
 }
@@ -77,19 +70,15 @@ impl Compute for Training<'_> {
         let samples = self.order.minibatch(index as usize, self.batch_size);
         let minibatch = Minibatch { split: self.train, samples };
         let key = DropoutKey { seed: self.seed, epoch: self.epoch, minibatch: index };
-        let loss = self.backprop.gradient(parameters, &minibatch, key, &mut self.gradient);
-        if let Some(centring) = &mut self.centring {
-            centring.apply(&mut self.gradient);
-        }
-        self.optimizer.step(rate, &self.gradient, parameters);
+        let loss = self.trainer.step(parameters, &minibatch, key, rate);
         Computed { samples: samples.len() as u64, loss }
     }
 
     fn accumulators(&self) -> &[f32] {
-        self.optimizer.accumulators()
+        self.trainer.optimizer().accumulators()
     }
 
     fn accumulators_mut(&mut self) -> &mut [f32] {
-        self.optimizer.accumulators_mut()
+        self.trainer.optimizer_mut().accumulators_mut()
     }
 }

@@ -122,7 +122,7 @@ impl Worker<'_> {
         Ok(self.ending.unwrap_or(Departure::HandedOver))
     }
 
-    fn leave_to_the_successor(&self, planned: bool) {
+    fn leave_to_the_successor(&mut self, planned: bool) {
         let carried = Carried {
             token: self.lease.token,
             at: self.progress.at,
