@@ -49,8 +49,8 @@ fn averaged(data: &Dataset, config: &RunConfig) -> Vec<f32> {
                     let samples = order.minibatch(index, config.batch_size as usize);
                     let key = DropoutKey { seed: config.seed, epoch, minibatch: index as u32 };
                     backprop.gradient(&theta, &Minibatch { split: part(data), samples }, key, &mut gradient);
-                    centring.apply(&mut gradient);
-                    optimizer.step(config.learning_rate, &gradient, &mut theta);
+                    support::centre(network, &mut centring, &mut gradient);
+                    optimizer.step(config.learning_rate, 0, &gradient, &mut theta);
                     count += samples.len();
                 }
                 mean.iter_mut()

@@ -112,8 +112,8 @@ fn plain_sgd(data: &Dataset, config: &RunConfig) -> Vec<f32> {
             let samples = order.minibatch(minibatch as usize, config.batch_size as usize);
             let key = DropoutKey { seed: config.seed, epoch, minibatch };
             backprop.gradient(&parameters, &Minibatch { split: part(data), samples }, key, &mut gradient);
-            centring.apply(&mut gradient);
-            optimizer.step(config.learning_rate, &gradient, &mut parameters);
+            support::centre(network, &mut centring, &mut gradient);
+            optimizer.step(config.learning_rate, 0, &gradient, &mut parameters);
         }
     }
     parameters

@@ -8,8 +8,12 @@
 use std::array;
 use std::ops::Range;
 
-use super::simd::{AVX2, AVX512, LANES, Simd, multiversion};
-use super::vector::{Avx2, Avx512, Portable, Vector};
+#[cfg(target_arch = "x86_64")]
+use super::simd::{AVX2, AVX512};
+use super::simd::{LANES, Simd, multiversion};
+#[cfg(target_arch = "x86_64")]
+use super::vector::{Avx2, Avx512};
+use super::vector::{Portable, Vector};
 
 /// A borrowed matrix, in place or transposed.
 #[derive(Clone, Copy, Debug)]
@@ -302,6 +306,29 @@ fn put<T: Vector, const V: usize>(sums: &[[f32; LANES]; V], target: &mut [f32], 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_instruction_set_computes_the_same() {
+        let waves = |count: usize| (0..count).map(|index| (index as f32 * 0.61).sin()).collect::<Vec<_>>();
+        for (m, k, n) in [(7, 5, 1), (13, 115, 17), (9, 3, 47), (6, 230, 64), (11, 8, 150)] {
+            let (a, b) = (waves(m * k), waves(k * n));
+            let (plain, turned) = (Matrix::new(&a, m, k), Matrix::new(&a, k, m).transposed());
+            for simd in Simd::available() {
+                for a in [plain, turned] {
+                    let mut c = vec![f32::NAN; m * n];
+                    multiply(simd, a, Matrix::new(&b, k, n), false, &mut MatrixMut::new(&mut c, m, n));
+                    for (index, found) in c.into_iter().enumerate() {
+                        let term = |i: usize| {
+                            let a = a.values[index / n * a.row_stride + i * a.column_stride];
+                            f64::from(a) * f64::from(b[i * n + index % n])
+                        };
+                        let exact: f64 = (0..k).map(term).sum();
+                        assert!((f64::from(found) - exact).abs() < 1e-4, "{found} not {exact} with {simd:?}");
+                    }
+                }
+            }
+        }
+    }
 
     #[test]
     #[should_panic(expected = "5 values are too few for 2 rows of 3 at a stride of 3")]

@@ -40,6 +40,7 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     let bars = MAIN_BATCHES.map(|batch| Shape { batch, width: WIDTH, depth: 1 });
     let mut times = measure(context, &data, &bars, effort)?;
     let figures = [figures(&times), memory(&data)?].concat();
+    let bar_rounds = effort.rounds;
     let effort = context.effort(Effort { rounds: 7, ..effort }, effort);
     times.extend(measure(context, &data, &context.effort(sweep(), Vec::new()), effort)?);
     let (name, zeros) = data.name();
@@ -48,9 +49,8 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
         rows: times.iter().map(row).collect(),
         notes: vec![
             format!(
-                "Times in µs of processor time; medians of {} turns (bars) and {} (others); {name}, of whose \
+                "Times in µs of processor time; medians of {bar_rounds} turns (bars) and {} (others); {name}, of whose \
                  pixels {:.0} % are zero, and the same data without zeros; 784 inputs, 47 classes, dropout, SGD.",
-                61,
                 effort.rounds,
                 100.0 * zeros
             ),
