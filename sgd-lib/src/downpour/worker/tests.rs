@@ -150,7 +150,7 @@ fn each_minibatch_of_many_workers_counts_once_whoever_dies() {
         assert_eq!(run.model().unwrap().unwrap().parameters, wanted);
         let folded = Folded::load(&*store, run.keys(), &run.config().architecture.rows()).unwrap();
         assert_eq!(folded.parameters, wanted);
-        assert!(folded.snapshot_version > 4, "{} snapshots", folded.snapshot_version);
+        assert!(folded.snapshot_version > 2, "{} snapshots", folded.snapshot_version);
         check_trimming(&*store, run.keys(), &folded);
     }
 }
