@@ -206,8 +206,9 @@ fn top_k_is_compact() {
     let rows = [(785, 100), (101, 47)];
     let parameters = 785 * 100 + 101 * 47;
     // No two absolute values are equal.
-    let value =
-        |index: usize| (index * 48_271 % 83_267 + 1) as f32 * if index % 2 == 0 { 1e-7 } else { -1e-7 };
+    let value = |index: usize| {
+        (index * 48_271 % 83_267 + 1) as f32 * if index.is_multiple_of(2) { 1e-7 } else { -1e-7 }
+    };
     let delta: Vec<f32> = (0..parameters).map(value).collect();
     let (mut payload, mut decoded) = (Vec::new(), vec![0.0; parameters]);
     Encoder::new(Codec::TopK, &rows).encode(&delta, &mut decoded, &mut payload).unwrap();

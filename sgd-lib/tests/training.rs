@@ -190,7 +190,7 @@ fn the_log_stays_bounded() {
     let url = test.redis.as_ref().unwrap().url();
     let mut redis = redis::Client::open(url).unwrap().get_connection().unwrap();
     let mut usage = |key: String| -> usize {
-        redis::cmd("MEMORY").arg(["USAGE", &key, "SAMPLES", "0"]).query(&mut redis).unwrap()
+        redis::cmd("MEMORY").arg("USAGE").arg(key).arg("SAMPLES").arg(0).query(&mut redis).unwrap()
     };
     let used: usize = [0, 1].map(|worker| usage(format!("dp:{{run}}:log:{worker}"))).iter().sum();
     assert!(used >= bytes && used < 2 * 32 * size * 5 / 4, "{used} bytes of memory, {bytes} of payloads");

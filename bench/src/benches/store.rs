@@ -97,11 +97,11 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
             "Beside the bytes a push and fetch reads the control record, the snapshot's version and the streams."
                 .to_owned(),
         ],
-        chart: chart(lines),
+        chart: chart(&lines),
     })
 }
 
-fn chart(lines: Vec<(String, [Vec<Point>; 2])>) -> Chart {
+fn chart(lines: &[(String, [Vec<Point>; 2])]) -> Chart {
     let of = |which: usize| {
         let line = |(name, points): &(String, [Vec<Point>; 2])| {
             let mut points = points[which].clone();
