@@ -19,7 +19,7 @@ use crate::report::Report;
 use crate::sampling::Samples;
 
 /// Accuracies, and rounds to each.
-const TARGETS: [(f64, usize); 3] = [(0.75, 5), (0.8, 3), (0.83, 1)];
+const TARGETS: [(f64, usize); 3] = [(0.75, 5), (0.8, 2), (0.83, 1)];
 /// How many more samples than the baseline a codec, and an algorithm, may need.
 const CODEC_SAMPLES: f64 = 1.1;
 const ALGORITHM_SAMPLES: f64 = 1.3;
