@@ -179,7 +179,7 @@ fn late(run: &Run, data: &Dataset, victim: Option<u32>, dies: impl Fn() + Send +
     let dies_too = dies.clone();
     let fast = Here::where_happens(move || {
         if victim == Some(0) {
-            dies()
+            dies();
         }
     });
     let slow = Here::where_happens(move || {
