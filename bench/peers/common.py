@@ -12,7 +12,7 @@ import signal
 import time
 from pathlib import Path
 
-PIXELS, CLASSES = 784, 47
+PIXELS = 784
 # As Downpour: a sample of the test images after so many training samples, and all of them to confirm.
 SAMPLE, SAMPLES_BETWEEN = 1000, 4096
 
@@ -44,23 +44,29 @@ def limit_time(seconds=200):
     signal.alarm(seconds)
 
 
+def read(folder, what, names):
+    """The unpacked content of the one IDX file of these names; MNIST calls its test images t10k."""
+    found = [path for name in names for path in sorted(folder.glob(f"*{name}-{what}*"))]
+    if len(found) != 1:
+        raise SystemExit(f"{folder} has {len(found)} files *{names[0]}-{what}*; wanted is one")
+    raw = found[0].read_bytes()
+    return gzip.decompress(raw) if found[0].suffix == ".gz" else raw
+
+
+def classes(folder):
+    """How many classes the data have."""
+    return max(read(folder, "labels-idx1", ["train"])[8:]) + 1
+
+
 def load(folder, dtype="float32", centre=False):
     """Training images (0 to 1, in the order of one shuffled epoch) and labels, test images and labels."""
     import numpy as np
 
-    def read(pattern, header):
-        found = sorted(folder.glob(f"*{pattern}*"))
-        if len(found) != 1:
-            raise SystemExit(f"{folder} has {len(found)} files *{pattern}*; wanted is one")
-        raw = found[0].read_bytes()
-        raw = gzip.decompress(raw) if found[0].suffix == ".gz" else raw
-        return np.frombuffer(raw, np.uint8, offset=header)
+    def split(*names):
+        images = np.frombuffer(read(folder, "images-idx3", names)[16:], np.uint8).reshape(-1, PIXELS)
+        return images, np.frombuffer(read(folder, "labels-idx1", names)[8:], np.uint8)
 
-    def split(name):
-        images = read(f"{name}-images-idx3", 16).reshape(-1, PIXELS)
-        return images, read(f"{name}-labels-idx1", 8)
-
-    (train, labels), (test, test_labels) = split("train"), split("test")
+    (train, labels), (test, test_labels) = split("train"), split("test", "t10k")
     order = np.random.default_rng(0).permutation(len(train))
     scaled = lambda images: images.astype(dtype) / np.asarray(255, dtype)
     images, tests = scaled(train[order]), scaled(test)

@@ -15,10 +15,11 @@ parser.add_argument("--processes", type=int, default=1)
 parser.add_argument("--momentum", type=float, default=0.0)
 args = parser.parse_args()
 common.limit_threads(args.threads)
+CLASSES = common.classes(args.data_dir)
 
 import numpy as np  # noqa: E402 (the number of threads comes first)
 
-SHAPES = [(common.PIXELS, args.hidden), (args.hidden,), (args.hidden, common.CLASSES), (common.CLASSES,)]
+SHAPES = [(common.PIXELS, args.hidden), (args.hidden,), (args.hidden, CLASSES), (CLASSES,)]
 SIZES = [int(np.prod(shape)) for shape in SHAPES]
 
 

@@ -21,11 +21,12 @@ parser.add_argument("--measured", type=int, default=3)
 parser.set_defaults(epochs=400)
 args = parser.parse_args()
 common.limit_threads(args.threads)
+CLASSES = common.classes(args.data_dir)
 
 import numpy as np  # noqa: E402 (the number of threads comes first)
 import redis  # noqa: E402
 
-SHAPES = {"weights_0_1": (common.PIXELS, args.hidden), "weights_1_2": (args.hidden, common.CLASSES)}
+SHAPES = {"weights_0_1": (common.PIXELS, args.hidden), "weights_1_2": (args.hidden, CLASSES)}
 
 
 class Weights:

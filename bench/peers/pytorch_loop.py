@@ -15,6 +15,7 @@ parser.add_argument("--how", choices=["one", "ddp", "hogwild"], default="one")
 parser.add_argument("--processes", type=int, default=2, help="of ddp and hogwild")
 args = parser.parse_args()
 common.limit_threads(args.threads)
+CLASSES = common.classes(args.data_dir)
 
 import numpy  # noqa: E402 (the number of threads comes first)
 import torch  # noqa: E402
@@ -26,7 +27,7 @@ from torch.nn.functional import cross_entropy  # noqa: E402
 
 def network():
     torch.manual_seed(args.seed)
-    first, second = nn.Linear(common.PIXELS, args.hidden), nn.Linear(args.hidden, common.CLASSES)
+    first, second = nn.Linear(common.PIXELS, args.hidden), nn.Linear(args.hidden, CLASSES)
     for layer in (first, second):
         nn.init.xavier_uniform_(layer.weight)
         nn.init.zeros_(layer.bias)

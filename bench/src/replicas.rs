@@ -56,8 +56,9 @@ mod tests {
     fn faults_are_counted() {
         let own = Replica { process: std::process::id(), authority: String::new() };
         let before = own.minor_faults();
-        let pages = vec![1_u8; 16 << 20];
-        assert!(own.minor_faults() > before + 100, "{}", pages.len());
+        // Few where the pages are huge ones.
+        let pages = std::hint::black_box(vec![1_u8; 16 << 20]);
+        assert!(own.minor_faults() > before, "{} bytes", pages.len());
         assert_eq!(Replica { process: u32::MAX, authority: String::new() }.minor_faults(), 0);
     }
 }

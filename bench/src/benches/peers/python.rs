@@ -48,6 +48,8 @@ impl Interpreters {
         let interpreter = if script.starts_with("pytorch") { &self.torch } else { &self.numpy };
         let interpreter = interpreter.as_ref().map_err(|error| anyhow!("{error:#}"))?;
         let mut command = Command::new(interpreter);
+        // The scripts lie among the sources.
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
         command
             .arg(Path::new(CRATE).join("peers").join(script))
             .arg("--data-dir")
