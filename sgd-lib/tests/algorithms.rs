@@ -65,8 +65,8 @@ impl<'a> Loop<'a> {
         let key = DropoutKey { seed: self.config.seed, epoch, minibatch: index as u32 };
         let minibatch = Minibatch { split: part(self.data), samples };
         self.backprop.gradient(theta, &minibatch, key, &mut self.gradient);
-        self.centring.apply(&mut self.gradient);
-        optimizer.step(self.config.learning_rate, &self.gradient, theta);
+        support::centre(&self.config.architecture, &mut self.centring, &mut self.gradient);
+        optimizer.step(self.config.learning_rate, 0, &self.gradient, theta);
         samples.len()
     }
 }

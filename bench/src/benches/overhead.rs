@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use sgd_lib::codec::Codec;
 use sgd_lib::dataset::{self, Dataset, EpochOrder, Split, Transpose};
 use sgd_lib::downpour::{Identity, Run, RunConfig, Surroundings, Worker};
-use sgd_lib::network::{Backprop, Centring, DropoutKey, Minibatch};
-use sgd_lib::optimizer::Optimizer;
+use sgd_lib::network::{DropoutKey, Minibatch};
+use sgd_lib::optimizer::Trainer;
 use sgd_lib::store::{Claim, Store};
 
 use crate::context::Context;
@@ -192,26 +192,20 @@ struct Alone<'a> {
     config: &'a RunConfig,
     train: Split<'a>,
     parameters: Vec<f32>,
-    gradient: Vec<f32>,
-    backprop: Backprop,
-    centring: Centring,
-    optimizer: Box<dyn Optimizer>,
+    trainer: Trainer,
     order: EpochOrder,
 }
 
 impl<'a> Alone<'a> {
     fn new(config: &'a RunConfig, train: Split<'a>) -> Self {
         let network = &config.architecture;
-        let parameters = network.initial_parameters(config.seed);
+        let (batch_size, dropout) = (config.batch_size as usize, config.dropout);
         Self {
             config,
             train,
-            gradient: vec![0.0; parameters.len()],
-            backprop: Backprop::new(network, config.batch_size as usize, config.dropout),
-            centring: Centring::new(network, train),
-            optimizer: config.optimizer.build(parameters.len()),
+            parameters: network.initial_parameters(config.seed),
+            trainer: Trainer::new(network, train, batch_size, dropout, config.optimizer),
             order: EpochOrder::new(train.len()),
-            parameters,
         }
     }
 
@@ -228,9 +222,7 @@ impl<'a> Alone<'a> {
                 let samples = self.order.minibatch(minibatch as usize, batch);
                 let key = DropoutKey { seed: self.config.seed, epoch, minibatch };
                 let minibatch = Minibatch { split: self.train, samples };
-                self.backprop.gradient(&self.parameters, &minibatch, key, &mut self.gradient);
-                self.centring.apply(&mut self.gradient);
-                self.optimizer.step(rate, &self.gradient, &mut self.parameters);
+                self.trainer.step(&mut self.parameters, &minibatch, key, rate);
             }
         }
     }
