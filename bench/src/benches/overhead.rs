@@ -30,7 +30,7 @@ const WORKERS: u32 = 2;
 const RHYTHMS: [(u32, Option<&str>); 4] =
     [(1, Some("overhead.n1")), (5, None), (10, Some("overhead.n10")), (50, Some("overhead.n50"))];
 /// What `codec` `auto` is on this machine.
-const DEFAULT: Codec = Codec::TopK;
+const DEFAULT: Codec = Codec::Int8;
 const LEASE: Duration = Duration::from_secs(60);
 
 /// A codec, and whether the Redis writes an append-only file.

@@ -29,9 +29,9 @@ const PLACES: [(&str, Transport, bool); 4] = [
 ];
 /// Widths of the hidden layer: the default network, and one with ten times its parameters.
 const WIDTHS: [usize; 2] = [100, 1000];
-/// What the figures are about, of the default network: a whole delta, and what `auto` makes of it here.
+/// What the figures are about, of the default network: what `auto` makes of it here, and over a network.
 const FIGURES: [(Codec, &str); 2] =
-    [(Codec::F32, "store.vs_set_get"), (Codec::TopK, "store.vs_set_get_topk")];
+    [(Codec::Int8, "store.vs_set_get"), (Codec::TopK, "store.vs_set_get_topk")];
 /// Bytes that one round moves, about: both sides move the same.
 const BYTES: usize = 8 << 20;
 const LEASE: Duration = Duration::from_secs(60);
@@ -92,7 +92,7 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
             format!(
                 "Medians of {rounds} rounds in turns; a round trip moves the bytes once to Redis and once back."
             ),
-            "The figures: the default network, Unix socket, AOF everysec; f32, and topk, which is the default."
+            "The figures: the default network, Unix socket, AOF everysec; int8, the default there, and topk."
                 .to_owned(),
             "Beside the bytes a push and fetch reads the control record, the snapshot's version and the streams."
                 .to_owned(),
