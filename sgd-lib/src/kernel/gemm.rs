@@ -200,9 +200,8 @@ fn pack<T: Vector>(b: Matrix<'_>, inner: Range<usize>, columns: Range<usize>, bl
             for (target, source) in target.iter_mut().zip(whole) {
                 T::load(source).store(target);
             }
-            if !rest.is_empty() {
-                target[whole.len()] = [0.0; LANES];
-                target[whole.len()][..rest.len()].copy_from_slice(rest);
+            if let Some(target) = target.get_mut(whole.len()) {
+                T::load_first(rest).store(target);
             }
         }
     } else {
@@ -258,15 +257,8 @@ fn tile<T: Vector, const M: usize, const V: usize>(tiles: &Tiles<'_, '_>, row: u
             values = values.get(a.column_stride..).unwrap_or_default();
         }
     }
-    // In registers until here: they must not be reached by an index that LLVM does not know.
-    let mut stored = [[[0.0; LANES]; V]; M];
     for m in 0..M {
-        for v in 0..V {
-            sums[m][v].store(&mut stored[m][v]);
-        }
-    }
-    for (m, sums) in stored.iter().enumerate() {
-        put::<T, V>(sums, &mut c.values[(row + m) * c.row_stride..][columns.clone()], *add);
+        put::<T, V>(&sums[m], &mut c.values[(row + m) * c.row_stride..][columns.clone()], *add);
     }
 }
 
@@ -291,16 +283,22 @@ fn add_outer<T: Vector, const M: usize, const V: usize>(
 
 /// Writes a row of sums, or adds it.
 #[inline(always)]
-fn put<T: Vector, const V: usize>(sums: &[[f32; LANES]; V], target: &mut [f32], add: bool) {
+fn put<T: Vector, const V: usize>(sums: &[T; V], target: &mut [f32], add: bool) {
     let (whole, rest) = target.as_chunks_mut::<LANES>();
-    for (target, sum) in whole.iter_mut().zip(sums) {
-        let sum = T::load(sum);
-        let value = if add { T::load(target).add(sum) } else { sum };
-        value.store(target);
+    if let Some(whole) = whole.first_chunk_mut::<V>() {
+        for v in 0..V {
+            let sum = if add { T::load(&whole[v]).add(sums[v]) } else { sums[v] };
+            sum.store(&mut whole[v]);
+        }
+        return;
     }
-    for (target, sum) in rest.iter_mut().zip(sums[V - 1]) {
-        *target = if add { *target + sum } else { sum };
+    let whole = &mut whole[..V - 1];
+    for v in 0..V - 1 {
+        let sum = if add { T::load(&whole[v]).add(sums[v]) } else { sums[v] };
+        sum.store(&mut whole[v]);
     }
+    let sum = if add { T::load_first(rest).add(sums[V - 1]) } else { sums[V - 1] };
+    sum.store_first(rest);
 }
 
 #[cfg(test)]

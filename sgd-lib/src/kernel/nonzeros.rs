@@ -134,18 +134,18 @@ fn block_mut<const N: usize>(values: &mut [f32], start: usize) -> &mut [f32; N] 
     values[start..].first_chunk_mut().expect("rows have room for whole blocks")
 }
 
-/// Calls `$block::<SIMD, N>(…, column)` for blocks of `N` columns until `stride` is covered.
+/// Calls `$block::<SIMD, N>(…, column)` for blocks of `N` columns, the last ones first, until `stride` is covered.
 /// `N` is a compile-time constant so that two rows of a block live in registers: of 112
 /// columns they are fourteen of AVX-512's 32, of 48 columns twelve of AVX2's sixteen.
 macro_rules! by_column_blocks {
     ($stride:expr, $block:ident($($argument:expr),*)) => {{
-        let mut column = 0;
-        while column < $stride {
-            column += match $stride - column {
-                112.. if SIMD == AVX512 => $block::<SIMD, 112>($($argument,)* column),
-                48.. => $block::<SIMD, 48>($($argument,)* column),
-                32.. => $block::<SIMD, 32>($($argument,)* column),
-                _ => $block::<SIMD, 16>($($argument,)* column),
+        let mut end = $stride;
+        while end > 0 {
+            end -= match end {
+                112.. if SIMD == AVX512 => $block::<SIMD, 112>($($argument,)* end - 112),
+                48.. => $block::<SIMD, 48>($($argument,)* end - 48),
+                32.. => $block::<SIMD, 32>($($argument,)* end - 32),
+                _ => $block::<SIMD, 16>($($argument,)* end - 16),
             };
         }
     }};
@@ -223,7 +223,8 @@ fn backward_block<const SIMD: u8, const N: usize>(
     let used = N.min(width - column);
     let entries = images.entries[first * images.capacity..].chunks_exact(images.capacity);
     let pairs = images.counts[first..].iter().zip(entries);
-    for ((&count, entries), gradient) in pairs.zip(gradient.chunks_mut(2 * width)) {
+    for (index, (&count, entries)) in pairs.take((gradient.len() / width).div_ceil(2)).enumerate() {
+        let rows = &mut gradient[2 * index * width..];
         let (mut left, mut right) = ([0.0; N], [0.0; N]);
         for &entry in &entries[..count as usize] {
             let (sample, x, y) = unpack(entry);
@@ -233,13 +234,22 @@ fn backward_block<const SIMD: u8, const N: usize>(
                 *right = fma::<SIMD>(y, delta, *right);
             }
         }
-        let mut rows = gradient.chunks_exact_mut(width);
-        for sums in [left, right] {
-            let Some(row) = rows.next() else { break };
-            row[column..column + used].copy_from_slice(&sums[..used]);
+        for (row, sums) in [left, right].iter().enumerate() {
+            put(sums, used, rows.get_mut(row * width + column..).unwrap_or_default());
         }
     }
     N
+}
+
+/// Writes the first `used` sums to where `row` begins. What follows there is written later: the rest of the
+/// sums may be written to it too, which is faster than a copy of any length.
+#[inline(always)]
+fn put<const N: usize>(sums: &[f32; N], used: usize, row: &mut [f32]) {
+    if let Some(whole) = row.first_chunk_mut::<N>() {
+        *whole = *sums;
+    } else if let Some(row) = row.get_mut(..used) {
+        row.copy_from_slice(&sums[..used]);
+    }
 }
 
 #[cfg(test)]
