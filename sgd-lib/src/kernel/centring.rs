@@ -73,40 +73,42 @@ fn is_blank(row: &[f32]) -> bool {
     row[0] == 0.0 && row.iter().fold(0, |bits, value| bits | value.to_bits() << 1) == 0
 }
 
-/// `V` vectors, of which the last may be there in part.
+/// Where the vector number `v` of `length` values begins, at least a vector's: the last one overlaps the one before
+/// where they are no whole vectors. (A mask would do too, but what was stored under one is slow to load.)
+#[inline(always)]
+fn start(v: usize, length: usize) -> usize {
+    (v * LANES).min(length - LANES)
+}
+
+/// `V` vectors of up to as many values.
 #[inline(always)]
 fn load<T: Vector, const V: usize>(values: &[f32]) -> [T; V] {
-    let (whole, rest) = values.as_chunks::<LANES>();
     let mut vectors = [T::splat(0.0); V];
-    if let Some(whole) = whole.first_chunk::<V>() {
-        for v in 0..V {
-            vectors[v] = T::load(&whole[v]);
-        }
+    if values.len() < LANES {
+        vectors[0] = T::load_first(values);
         return vectors;
     }
-    let whole = &whole[..V - 1];
-    for v in 0..V - 1 {
-        vectors[v] = T::load(&whole[v]);
+    for v in 0..V {
+        if let Some(source) = values[start(v, values.len())..].first_chunk() {
+            vectors[v] = T::load(source);
+        }
     }
-    vectors[V - 1] = T::load_first(rest);
     vectors
 }
 
 /// The way back.
 #[inline(always)]
 fn store<T: Vector, const V: usize>(vectors: &[T; V], values: &mut [f32]) {
-    let (whole, rest) = values.as_chunks_mut::<LANES>();
-    if let Some(whole) = whole.first_chunk_mut::<V>() {
-        for v in 0..V {
-            vectors[v].store(&mut whole[v]);
-        }
+    let length = values.len();
+    if length < LANES {
+        vectors[0].store_first(values);
         return;
     }
-    let whole = &mut whole[..V - 1];
-    for v in 0..V - 1 {
-        vectors[v].store(&mut whole[v]);
+    for v in 0..V {
+        if let Some(target) = values[start(v, length)..].first_chunk_mut() {
+            vectors[v].store(target);
+        }
     }
-    vectors[V - 1].store_first(rest);
 }
 
 #[cfg(test)]
