@@ -10,6 +10,7 @@
 //! | `rows` | a row-major matrix whose rows are padded to whole vectors |
 //! | `vector` | sixteen values that stay in registers |
 //! | `gemm` | dense products |
+//! | `compaction` | images without their blank pixels |
 //! | `nonzeros` | products with the input images, of which most pixels are blank |
 //! | `dropout` | masks as a function of counters |
 //! | `activation` | tanh with dropout, and its slope |
@@ -19,6 +20,7 @@
 
 mod activation;
 mod centring;
+mod compaction;
 mod dropout;
 mod gemm;
 mod nonzeros;

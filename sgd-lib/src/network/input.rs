@@ -61,7 +61,7 @@ impl Input {
         if self.is_dense {
             self.widen(simd, layer);
         } else {
-            self.nonzeros.load(&self.pixels);
+            self.nonzeros.load(simd, &self.pixels);
         }
     }
 
