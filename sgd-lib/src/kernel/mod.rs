@@ -11,6 +11,7 @@
 //! | `vector` | sixteen values that stay in registers |
 //! | `gemm` | dense products |
 //! | `compaction` | images without their blank pixels |
+//! | `prefetch` | asking for memory before it is needed |
 //! | `nonzeros` | products with the input images, of which most pixels are blank |
 //! | `dropout` | masks as a function of counters |
 //! | `activation` | tanh with dropout, and its slope |
@@ -24,6 +25,7 @@ mod compaction;
 mod dropout;
 mod gemm;
 mod nonzeros;
+mod prefetch;
 mod rows;
 mod simd;
 mod softmax;
@@ -35,6 +37,7 @@ pub(crate) use centring::centre;
 pub(crate) use dropout::Mask;
 pub use gemm::{Matrix, MatrixMut, gemm};
 pub(crate) use nonzeros::{Nonzeros, multiply_nonzeros, nonzeros_gradient, widen};
+pub(crate) use prefetch::prefetch;
 pub(crate) use rows::Rows;
 pub(crate) use simd::Simd;
 pub(crate) use softmax::{assess, cross_entropy, softmax};

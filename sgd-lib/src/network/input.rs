@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Layer;
-use crate::kernel::{MatrixMut, Nonzeros, Rows, Simd, gemm, multiply_nonzeros, nonzeros_gradient, widen};
+use crate::kernel::{MatrixMut, Nonzeros, Rows, Simd, gemm, multiply_nonzeros, nonzeros_gradient, prefetch, widen};
 
 /// Up to this share of pairs of pixels that aren't blank, in eighths, the products skip the
 /// blank ones: about where the dense product becomes faster with AVX2. (Handwriting has
@@ -46,10 +46,11 @@ impl Input {
         &mut self,
         simd: Simd,
         layer: &Layer,
-        images: impl ExactSizeIterator<Item = &'a [u8]>,
+        images: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
     ) {
         self.samples = images.len();
         self.pixels.clear();
+        images.clone().for_each(prefetch);
         for image in images {
             assert_eq!(image.len(), layer.inputs, "pixels of an image");
             self.pixels.extend_from_slice(image);
