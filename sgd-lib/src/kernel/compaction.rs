@@ -31,6 +31,20 @@ impl Pairs {
 }
 
 multiversion! {
+    /// How many pairs of pixels are not both blank.
+    fn inked_pairs(pixels: &[u8]) -> usize = count_inked
+}
+
+#[inline(always)]
+fn count_inked<const SIMD: u8>(pixels: &[u8]) -> usize {
+    // Narrow sums, so that a vector holds many: they can't overflow.
+    const BLOCK: usize = 1 << 10;
+    let (pairs, _) = pixels.as_chunks::<2>();
+    let inked = |pairs: &[[u8; 2]]| pairs.iter().map(|&pair| u16::from(u16::from_le_bytes(pair) != 0)).sum::<u16>();
+    pairs.chunks(BLOCK).map(|pairs| usize::from(inked(pairs))).sum()
+}
+
+multiversion! {
     /// Replaces the pairs by those of these images, each of as many pixels. There must be room.
     fn compact(images: &[u8], pixels: usize, pairs: &mut Pairs) = compact_all
 }

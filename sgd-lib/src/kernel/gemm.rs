@@ -6,6 +6,7 @@
 //! a value at a time, transposed or not. Nothing is allocated.
 
 use std::array;
+use std::cell::RefCell;
 use std::ops::Range;
 
 #[cfg(target_arch = "x86_64")]
@@ -108,6 +109,11 @@ const MAX_DEPTH: usize = 112;
 #[repr(align(64))]
 struct Block([[f32; LANES]; MAX_VECTORS * MAX_DEPTH]);
 
+thread_local! {
+    /// One for all products of a thread: it is larger than many of them, and need not be cleared for each.
+    static BLOCK: RefCell<Block> = const { RefCell::new(Block([[0.0; LANES]; MAX_VECTORS * MAX_DEPTH])) };
+}
+
 /// Sets `c` to `a·b`, or with `add` to `a·b + c`. Without, what `c` held is not read.
 ///
 /// # Panics
@@ -127,12 +133,12 @@ pub fn gemm(a: Matrix<'_>, b: Matrix<'_>, add: bool, c: &mut MatrixMut<'_>) {
         let (columns, stride) = (c.columns, c.row_stride.max(1));
         c.values.chunks_mut(stride).take(c.rows).for_each(|row| row[..columns].fill(0.0));
     }
-    multiply(Simd::detect(), a, b, add, c);
+    BLOCK.with_borrow_mut(|block| multiply(Simd::detect(), a, b, add, c, block));
 }
 
 multiversion! {
     /// [`gemm`] of shapes that fit.
-    fn multiply(a: Matrix<'_>, b: Matrix<'_>, add: bool, c: &mut MatrixMut<'_>) = multiply_all
+    fn multiply(a: Matrix<'_>, b: Matrix<'_>, add: bool, c: &mut MatrixMut<'_>, block: &mut Block) = multiply_all
 }
 
 /// What a tile is made of.
@@ -148,24 +154,35 @@ struct Tiles<'a, 'b> {
 }
 
 #[inline(always)]
-fn multiply_all<const SIMD: u8>(a: Matrix<'_>, b: Matrix<'_>, add: bool, c: &mut MatrixMut<'_>) {
+fn multiply_all<const SIMD: u8>(
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    add: bool,
+    c: &mut MatrixMut<'_>,
+    block: &mut Block,
+) {
     match SIMD {
         #[cfg(target_arch = "x86_64")]
-        AVX512 => by_blocks::<Avx512>(a, b, add, c),
+        AVX512 => by_blocks::<Avx512>(a, b, add, c, block),
         #[cfg(target_arch = "x86_64")]
-        AVX2 => by_blocks::<Avx2>(a, b, add, c),
-        _ => by_blocks::<Portable>(a, b, add, c),
+        AVX2 => by_blocks::<Avx2>(a, b, add, c, block),
+        _ => by_blocks::<Portable>(a, b, add, c, block),
     }
 }
 
 #[inline(always)]
-fn by_blocks<T: Vector>(a: Matrix<'_>, b: Matrix<'_>, add: bool, c: &mut MatrixMut<'_>) {
-    let mut block = Block([[0.0; LANES]; MAX_VECTORS * MAX_DEPTH]);
+fn by_blocks<T: Vector>(
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    add: bool,
+    c: &mut MatrixMut<'_>,
+    block: &mut Block,
+) {
     for columns in parts(b.columns, MAX_VECTORS.min(T::REGISTERS / 2) * LANES, LANES) {
         for inner in parts(b.rows, MAX_DEPTH, 1) {
-            pack::<T>(b, inner.clone(), columns.clone(), &mut block);
+            pack::<T>(b, inner.clone(), columns.clone(), block);
             let add = add || inner.start > 0;
-            let tiles = Tiles { a, block: &block, inner, columns: columns.clone(), add };
+            let tiles = Tiles { a, block, inner, columns: columns.clone(), add };
             // As many rows as leave registers for a row of the block and a value of `a`.
             match (T::REGISTERS, columns.len().div_ceil(LANES)) {
                 (28, 4) => rows::<T, 6, 4>(&tiles, c),
@@ -314,7 +331,9 @@ mod tests {
             for simd in Simd::available() {
                 for a in [plain, turned] {
                     let mut c = vec![f32::NAN; m * n];
-                    multiply(simd, a, Matrix::new(&b, k, n), false, &mut MatrixMut::new(&mut c, m, n));
+                    BLOCK.with_borrow_mut(|block| {
+                        multiply(simd, a, Matrix::new(&b, k, n), false, &mut MatrixMut::new(&mut c, m, n), block);
+                    });
                     for (index, found) in c.into_iter().enumerate() {
                         let term = |i: usize| {
                             let a = a.values[index / n * a.row_stride + i * a.column_stride];

@@ -34,6 +34,7 @@ mod vector;
 
 pub(crate) use activation::{tanh, tanh_dropout};
 pub(crate) use centring::centre;
+pub(crate) use compaction::inked_pairs;
 pub(crate) use dropout::Mask;
 pub use gemm::{Matrix, MatrixMut, gemm};
 pub(crate) use nonzeros::{Nonzeros, multiply_nonzeros, nonzeros_gradient, widen};
