@@ -40,7 +40,8 @@ fn count_inked<const SIMD: u8>(pixels: &[u8]) -> usize {
     // Narrow sums, so that a vector holds many: they can't overflow.
     const BLOCK: usize = 1 << 10;
     let (pairs, _) = pixels.as_chunks::<2>();
-    let inked = |pairs: &[[u8; 2]]| pairs.iter().map(|&pair| u16::from(u16::from_le_bytes(pair) != 0)).sum::<u16>();
+    let inked =
+        |pairs: &[[u8; 2]]| pairs.iter().map(|&pair| u16::from(u16::from_le_bytes(pair) != 0)).sum::<u16>();
     pairs.chunks(BLOCK).map(|pairs| usize::from(inked(pairs))).sum()
 }
 
@@ -151,6 +152,51 @@ mod x86 {
             let entries = _mm512_or_si512(values, _mm512_loadu_si512(samples.as_ptr().cast()));
             _mm512_storeu_si512(target.as_mut_ptr().cast(), _mm512_maskz_compress_epi32(mask, entries));
             mask.count_ones()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::simd::Simd;
+    use super::*;
+
+    /// A third of the pixels has ink.
+    fn images(count: usize) -> Vec<u8> {
+        (0..count).map(|i| if i % 7 < 2 || i % 11 == 0 { (i * 37) as u8 } else { 0 }).collect()
+    }
+
+    #[test]
+    fn each_pair_lists_the_images_with_ink_in_their_order() {
+        for (pixels, samples) in [(1, 1), (2, 16), (63, 15), (64, 17), (65, 33), (130, 40), (784, 32)] {
+            let images = images(pixels * samples);
+            let value = |sample: usize, pixel: usize| {
+                if pixel < pixels { u32::from(images[sample * pixels + pixel]) } else { 0 }
+            };
+            for simd in Simd::available() {
+                let mut pairs = Pairs::new(pixels.div_ceil(2), samples);
+                // What was there before must not show.
+                compact(simd, &vec![9; pixels * samples], pixels, &mut pairs);
+                compact(simd, &images, pixels, &mut pairs);
+                assert_eq!(pairs.lists(0).count(), pixels.div_ceil(2));
+                for (pair, entries) in pairs.lists(0).enumerate() {
+                    let both = |sample| value(sample, 2 * pair + 1) << 8 | value(sample, 2 * pair);
+                    let wanted = (0..samples).filter(|&sample| both(sample) != 0);
+                    let wanted: Vec<u32> =
+                        wanted.map(|sample| (sample as u32) << 16 | both(sample)).collect();
+                    assert_eq!(entries, wanted, "pair {pair} of {samples} × {pixels} with {simd:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn inked_pairs_are_counted() {
+        let images = images(100_001);
+        let wanted = images.chunks_exact(2).filter(|pair| **pair != [0, 0]).count();
+        for simd in Simd::available() {
+            assert_eq!(inked_pairs(simd, &images), wanted);
+            assert_eq!(inked_pairs(simd, &[255; 100_000]), 50_000);
         }
     }
 }

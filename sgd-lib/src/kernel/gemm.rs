@@ -107,7 +107,7 @@ const MAX_DEPTH: usize = 112;
 
 /// A block of the right operand: its rows lie one after the other, padded by zeros to whole vectors.
 #[repr(align(64))]
-struct Block([[f32; LANES]; MAX_VECTORS * MAX_DEPTH]);
+pub(super) struct Block([[f32; LANES]; MAX_VECTORS * MAX_DEPTH]);
 
 thread_local! {
     /// One for all products of a thread: it is larger than many of them, and need not be cleared for each.
@@ -171,13 +171,7 @@ fn multiply_all<const SIMD: u8>(
 }
 
 #[inline(always)]
-fn by_blocks<T: Vector>(
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-    add: bool,
-    c: &mut MatrixMut<'_>,
-    block: &mut Block,
-) {
+fn by_blocks<T: Vector>(a: Matrix<'_>, b: Matrix<'_>, add: bool, c: &mut MatrixMut<'_>, block: &mut Block) {
     for columns in parts(b.columns, MAX_VECTORS.min(T::REGISTERS / 2) * LANES, LANES) {
         for inner in parts(b.rows, MAX_DEPTH, 1) {
             pack::<T>(b, inner.clone(), columns.clone(), block);
@@ -274,8 +268,8 @@ fn tile<T: Vector, const M: usize, const V: usize>(tiles: &Tiles<'_, '_>, row: u
             values = values.get(a.column_stride..).unwrap_or_default();
         }
     }
-    for m in 0..M {
-        put::<T, V>(&sums[m], &mut c.values[(row + m) * c.row_stride..][columns.clone()], *add);
+    for (m, sums) in sums.iter().enumerate() {
+        put::<T, V>(sums, &mut c.values[(row + m) * c.row_stride..][columns.clone()], *add);
     }
 }
 
@@ -332,7 +326,14 @@ mod tests {
                 for a in [plain, turned] {
                     let mut c = vec![f32::NAN; m * n];
                     BLOCK.with_borrow_mut(|block| {
-                        multiply(simd, a, Matrix::new(&b, k, n), false, &mut MatrixMut::new(&mut c, m, n), block);
+                        multiply(
+                            simd,
+                            a,
+                            Matrix::new(&b, k, n),
+                            false,
+                            &mut MatrixMut::new(&mut c, m, n),
+                            block,
+                        );
                     });
                     for (index, found) in c.into_iter().enumerate() {
                         let term = |i: usize| {

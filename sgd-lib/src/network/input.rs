@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use super::Layer;
-use crate::kernel::{MatrixMut, Nonzeros, Rows, Simd, gemm, inked_pairs, multiply_nonzeros, nonzeros_gradient, prefetch, widen};
+use crate::kernel::{
+    MatrixMut, Nonzeros, Rows, Simd, gemm, inked_pairs, multiply_nonzeros, nonzeros_gradient, prefetch, widen,
+};
 
 /// Up to this share of pairs of pixels that aren't blank, in eighths, the products skip the
 /// blank ones: about where the dense product becomes faster with AVX2. (Handwriting has
