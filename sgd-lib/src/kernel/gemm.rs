@@ -6,6 +6,7 @@
 //! a value at a time, transposed or not. Nothing is allocated.
 
 use std::array;
+use std::cell::RefCell;
 use std::ops::Range;
 
 #[cfg(target_arch = "x86_64")]
@@ -106,7 +107,12 @@ const MAX_DEPTH: usize = 112;
 
 /// A block of the right operand: its rows lie one after the other, padded by zeros to whole vectors.
 #[repr(align(64))]
-struct Block([[f32; LANES]; MAX_VECTORS * MAX_DEPTH]);
+pub(super) struct Block([[f32; LANES]; MAX_VECTORS * MAX_DEPTH]);
+
+thread_local! {
+    /// One for all products of a thread: it is larger than many of them, and need not be cleared for each.
+    static BLOCK: RefCell<Block> = const { RefCell::new(Block([[0.0; LANES]; MAX_VECTORS * MAX_DEPTH])) };
+}
 
 /// Sets `c` to `a·b`, or with `add` to `a·b + c`. Without, what `c` held is not read.
 ///
@@ -127,12 +133,12 @@ pub fn gemm(a: Matrix<'_>, b: Matrix<'_>, add: bool, c: &mut MatrixMut<'_>) {
         let (columns, stride) = (c.columns, c.row_stride.max(1));
         c.values.chunks_mut(stride).take(c.rows).for_each(|row| row[..columns].fill(0.0));
     }
-    multiply(Simd::detect(), a, b, add, c);
+    BLOCK.with_borrow_mut(|block| multiply(Simd::detect(), a, b, add, c, block));
 }
 
 multiversion! {
     /// [`gemm`] of shapes that fit.
-    fn multiply(a: Matrix<'_>, b: Matrix<'_>, add: bool, c: &mut MatrixMut<'_>) = multiply_all
+    fn multiply(a: Matrix<'_>, b: Matrix<'_>, add: bool, c: &mut MatrixMut<'_>, block: &mut Block) = multiply_all
 }
 
 /// What a tile is made of.
@@ -148,24 +154,29 @@ struct Tiles<'a, 'b> {
 }
 
 #[inline(always)]
-fn multiply_all<const SIMD: u8>(a: Matrix<'_>, b: Matrix<'_>, add: bool, c: &mut MatrixMut<'_>) {
+fn multiply_all<const SIMD: u8>(
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    add: bool,
+    c: &mut MatrixMut<'_>,
+    block: &mut Block,
+) {
     match SIMD {
         #[cfg(target_arch = "x86_64")]
-        AVX512 => by_blocks::<Avx512>(a, b, add, c),
+        AVX512 => by_blocks::<Avx512>(a, b, add, c, block),
         #[cfg(target_arch = "x86_64")]
-        AVX2 => by_blocks::<Avx2>(a, b, add, c),
-        _ => by_blocks::<Portable>(a, b, add, c),
+        AVX2 => by_blocks::<Avx2>(a, b, add, c, block),
+        _ => by_blocks::<Portable>(a, b, add, c, block),
     }
 }
 
 #[inline(always)]
-fn by_blocks<T: Vector>(a: Matrix<'_>, b: Matrix<'_>, add: bool, c: &mut MatrixMut<'_>) {
-    let mut block = Block([[0.0; LANES]; MAX_VECTORS * MAX_DEPTH]);
+fn by_blocks<T: Vector>(a: Matrix<'_>, b: Matrix<'_>, add: bool, c: &mut MatrixMut<'_>, block: &mut Block) {
     for columns in parts(b.columns, MAX_VECTORS.min(T::REGISTERS / 2) * LANES, LANES) {
         for inner in parts(b.rows, MAX_DEPTH, 1) {
-            pack::<T>(b, inner.clone(), columns.clone(), &mut block);
+            pack::<T>(b, inner.clone(), columns.clone(), block);
             let add = add || inner.start > 0;
-            let tiles = Tiles { a, block: &block, inner, columns: columns.clone(), add };
+            let tiles = Tiles { a, block, inner, columns: columns.clone(), add };
             // As many rows as leave registers for a row of the block and a value of `a`.
             match (T::REGISTERS, columns.len().div_ceil(LANES)) {
                 (28, 4) => rows::<T, 6, 4>(&tiles, c),
@@ -200,9 +211,8 @@ fn pack<T: Vector>(b: Matrix<'_>, inner: Range<usize>, columns: Range<usize>, bl
             for (target, source) in target.iter_mut().zip(whole) {
                 T::load(source).store(target);
             }
-            if !rest.is_empty() {
-                target[whole.len()] = [0.0; LANES];
-                target[whole.len()][..rest.len()].copy_from_slice(rest);
+            if let Some(target) = target.get_mut(whole.len()) {
+                T::load_first(rest).store(target);
             }
         }
     } else {
@@ -258,14 +268,7 @@ fn tile<T: Vector, const M: usize, const V: usize>(tiles: &Tiles<'_, '_>, row: u
             values = values.get(a.column_stride..).unwrap_or_default();
         }
     }
-    // In registers until here: they must not be reached by an index that LLVM does not know.
-    let mut stored = [[[0.0; LANES]; V]; M];
-    for m in 0..M {
-        for v in 0..V {
-            sums[m][v].store(&mut stored[m][v]);
-        }
-    }
-    for (m, sums) in stored.iter().enumerate() {
+    for (m, sums) in sums.iter().enumerate() {
         put::<T, V>(sums, &mut c.values[(row + m) * c.row_stride..][columns.clone()], *add);
     }
 }
@@ -291,16 +294,22 @@ fn add_outer<T: Vector, const M: usize, const V: usize>(
 
 /// Writes a row of sums, or adds it.
 #[inline(always)]
-fn put<T: Vector, const V: usize>(sums: &[[f32; LANES]; V], target: &mut [f32], add: bool) {
+fn put<T: Vector, const V: usize>(sums: &[T; V], target: &mut [f32], add: bool) {
     let (whole, rest) = target.as_chunks_mut::<LANES>();
-    for (target, sum) in whole.iter_mut().zip(sums) {
-        let sum = T::load(sum);
-        let value = if add { T::load(target).add(sum) } else { sum };
-        value.store(target);
+    if let Some(whole) = whole.first_chunk_mut::<V>() {
+        for v in 0..V {
+            let sum = if add { T::load(&whole[v]).add(sums[v]) } else { sums[v] };
+            sum.store(&mut whole[v]);
+        }
+        return;
     }
-    for (target, sum) in rest.iter_mut().zip(sums[V - 1]) {
-        *target = if add { *target + sum } else { sum };
+    let whole = &mut whole[..V - 1];
+    for v in 0..V - 1 {
+        let sum = if add { T::load(&whole[v]).add(sums[v]) } else { sums[v] };
+        sum.store(&mut whole[v]);
     }
+    let sum = if add { T::load_first(rest).add(sums[V - 1]) } else { sums[V - 1] };
+    sum.store_first(rest);
 }
 
 #[cfg(test)]
@@ -316,7 +325,16 @@ mod tests {
             for simd in Simd::available() {
                 for a in [plain, turned] {
                     let mut c = vec![f32::NAN; m * n];
-                    multiply(simd, a, Matrix::new(&b, k, n), false, &mut MatrixMut::new(&mut c, m, n));
+                    BLOCK.with_borrow_mut(|block| {
+                        multiply(
+                            simd,
+                            a,
+                            Matrix::new(&b, k, n),
+                            false,
+                            &mut MatrixMut::new(&mut c, m, n),
+                            block,
+                        );
+                    });
                     for (index, found) in c.into_iter().enumerate() {
                         let term = |i: usize| {
                             let a = a.values[index / n * a.row_stride + i * a.column_stride];

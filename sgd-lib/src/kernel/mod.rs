@@ -10,6 +10,8 @@
 //! | `rows` | a row-major matrix whose rows are padded to whole vectors |
 //! | `vector` | sixteen values that stay in registers |
 //! | `gemm` | dense products |
+//! | `compaction` | images without their blank pixels |
+//! | `prefetch` | asking for memory before it is needed |
 //! | `nonzeros` | products with the input images, of which most pixels are blank |
 //! | `dropout` | masks as a function of counters |
 //! | `activation` | tanh with dropout, and its slope |
@@ -19,9 +21,11 @@
 
 mod activation;
 mod centring;
+mod compaction;
 mod dropout;
 mod gemm;
 mod nonzeros;
+mod prefetch;
 mod rows;
 mod simd;
 mod softmax;
@@ -30,9 +34,11 @@ mod vector;
 
 pub(crate) use activation::{tanh, tanh_dropout};
 pub(crate) use centring::centre;
+pub(crate) use compaction::inked_pairs;
 pub(crate) use dropout::Mask;
 pub use gemm::{Matrix, MatrixMut, gemm};
 pub(crate) use nonzeros::{Nonzeros, multiply_nonzeros, nonzeros_gradient, widen};
+pub(crate) use prefetch::prefetch;
 pub(crate) use rows::Rows;
 pub(crate) use simd::Simd;
 pub(crate) use softmax::{assess, cross_entropy, softmax};

@@ -7,8 +7,9 @@
 
 use std::ops::Range;
 
+use super::compaction::{Pairs, compact};
 use super::rows::Rows;
-use super::simd::{AVX512, LANES, fma, multiversion};
+use super::simd::{AVX512, LANES, Simd, fma, multiversion};
 
 /// A sample's number is stored in what is left of 32 bits beside two pixels.
 const MAX_SAMPLES: usize = 1 << 16;
@@ -21,10 +22,7 @@ const MIN_WIDTH: usize = LANES / 2;
 /// the other mostly has too, and a pair needs half the loads and stores of two pixels.
 #[derive(Debug)]
 pub(crate) struct Nonzeros {
-    /// Room for `capacity` entries per pair, each `sample << 16 | right << 8 | left`, samples ascending.
-    entries: Vec<u32>,
-    /// How many of them are in use, per pair.
-    counts: Vec<u32>,
+    pairs: Pairs,
     pixels: usize,
     capacity: usize,
     samples: usize,
@@ -37,42 +35,17 @@ impl Nonzeros {
     /// If `capacity` exceeds 2¹⁶.
     pub(crate) fn new(pixels: usize, capacity: usize) -> Self {
         assert!(capacity <= MAX_SAMPLES, "a minibatch of {capacity}; at most {MAX_SAMPLES} are allowed");
-        let pairs = pixels.div_ceil(2);
-        Self { entries: vec![0; pairs * capacity], counts: vec![0; pairs], pixels, capacity, samples: 0 }
+        Self { pairs: Pairs::new(pixels.div_ceil(2), capacity), pixels, capacity, samples: 0 }
     }
 
     /// Takes in a minibatch, image after image.
     ///
     /// # Panics
     /// If there are more images than there is room for.
-    pub(crate) fn load(&mut self, images: &[u8]) {
-        self.counts.fill(0);
+    pub(crate) fn load(&mut self, simd: Simd, images: &[u8]) {
         self.samples = images.len() / self.pixels;
         assert!(self.samples <= self.capacity, "{} images; room is for {}", self.samples, self.capacity);
-        for (sample, image) in images.chunks_exact(self.pixels).enumerate() {
-            self.append(sample as u32, image);
-        }
-    }
-
-    fn append(&mut self, sample: u32, image: &[u8]) {
-        const BLOCK: usize = 8;
-        let (blocks, rest) = image.as_chunks::<BLOCK>();
-        let mut last = [0; BLOCK];
-        last[..rest.len()].copy_from_slice(rest);
-        for (index, &pixels) in blocks.iter().chain([&last]).enumerate() {
-            let mut pixels = u64::from_le_bytes(pixels);
-            let mut pair = index * BLOCK / 2;
-            // Blank pixels come in runs.
-            while pixels != 0 {
-                // Written in any case and kept only if counted: no branch to mispredict.
-                let count = &mut self.counts[pair];
-                self.entries[pair * self.capacity + *count as usize] =
-                    sample << 16 | (pixels as u32 & 0xFFFF);
-                *count += u32::from(pixels as u16 != 0);
-                pixels >>= 16;
-                pair += 1;
-            }
-        }
+        compact(simd, images, self.pixels, &mut self.pairs);
     }
 
     /// Whether the kernels can do a layer of this width.
@@ -134,18 +107,18 @@ fn block_mut<const N: usize>(values: &mut [f32], start: usize) -> &mut [f32; N] 
     values[start..].first_chunk_mut().expect("rows have room for whole blocks")
 }
 
-/// Calls `$block::<SIMD, N>(…, column)` for blocks of `N` columns until `stride` is covered.
+/// Calls `$block::<SIMD, N>(…, column)` for blocks of `N` columns, the last ones first, until `stride` is covered.
 /// `N` is a compile-time constant so that two rows of a block live in registers: of 112
 /// columns they are fourteen of AVX-512's 32, of 48 columns twelve of AVX2's sixteen.
 macro_rules! by_column_blocks {
     ($stride:expr, $block:ident($($argument:expr),*)) => {{
-        let mut column = 0;
-        while column < $stride {
-            column += match $stride - column {
-                112.. if SIMD == AVX512 => $block::<SIMD, 112>($($argument,)* column),
-                48.. => $block::<SIMD, 48>($($argument,)* column),
-                32.. => $block::<SIMD, 32>($($argument,)* column),
-                _ => $block::<SIMD, 16>($($argument,)* column),
+        let mut end = $stride;
+        while end > 0 {
+            end -= match end {
+                112.. if SIMD == AVX512 => $block::<SIMD, 112>($($argument,)* end - 112),
+                48.. => $block::<SIMD, 48>($($argument,)* end - 48),
+                32.. => $block::<SIMD, 32>($($argument,)* end - 32),
+                _ => $block::<SIMD, 16>($($argument,)* end - 16),
             };
         }
     }};
@@ -175,15 +148,14 @@ fn forward_block<const SIMD: u8, const N: usize>(
     out: &mut [f32],
     column: usize,
 ) -> usize {
-    let pairs = images.counts.iter().zip(images.entries.chunks_exact(images.capacity)).enumerate();
-    for (pair, (&count, entries)) in pairs {
+    for (pair, entries) in images.pairs.lists(0).enumerate() {
         // Reads beyond the row for the columns that are padding in `out`. Where the number of
         // pixels is odd, the last pair's second pixel is zero, and any row will do.
         let (left, right) = (2 * pair, (2 * pair + 1).min(images.pixels - 1));
         // Copies, as nobody else can change those: they stay in registers.
         let left: [f32; N] = *block(layer, left * width + column);
         let right: [f32; N] = *block(layer, right * width + column);
-        for &entry in &entries[..count as usize] {
+        for &entry in entries {
             let (sample, x, y) = unpack(entry);
             let sums: &mut [f32; N] = block_mut(out, sample * stride + column);
             for ((sum, &left), &right) in sums.iter_mut().zip(&left).zip(&right) {
@@ -221,11 +193,11 @@ fn backward_block<const SIMD: u8, const N: usize>(
     column: usize,
 ) -> usize {
     let used = N.min(width - column);
-    let entries = images.entries[first * images.capacity..].chunks_exact(images.capacity);
-    let pairs = images.counts[first..].iter().zip(entries);
-    for ((&count, entries), gradient) in pairs.zip(gradient.chunks_mut(2 * width)) {
+    let pairs = (gradient.len() / width).div_ceil(2);
+    for (index, entries) in images.pairs.lists(first).take(pairs).enumerate() {
+        let rows = &mut gradient[2 * index * width..];
         let (mut left, mut right) = ([0.0; N], [0.0; N]);
-        for &entry in &entries[..count as usize] {
+        for &entry in entries {
             let (sample, x, y) = unpack(entry);
             let delta: &[f32; N] = block(delta, sample * stride + column);
             for ((left, right), &delta) in left.iter_mut().zip(&mut right).zip(delta) {
@@ -233,13 +205,22 @@ fn backward_block<const SIMD: u8, const N: usize>(
                 *right = fma::<SIMD>(y, delta, *right);
             }
         }
-        let mut rows = gradient.chunks_exact_mut(width);
-        for sums in [left, right] {
-            let Some(row) = rows.next() else { break };
-            row[column..column + used].copy_from_slice(&sums[..used]);
+        for (row, sums) in [left, right].iter().enumerate() {
+            put(sums, used, rows.get_mut(row * width + column..).unwrap_or_default());
         }
     }
     N
+}
+
+/// Writes the first `used` sums to where `row` begins. What follows there is written later: the rest of the
+/// sums may be written to it too, which is faster than a copy of any length.
+#[inline(always)]
+fn put<const N: usize>(sums: &[f32; N], used: usize, row: &mut [f32]) {
+    if let Some(whole) = row.first_chunk_mut::<N>() {
+        *whole = *sums;
+    } else if let Some(row) = row.get_mut(..used) {
+        row.copy_from_slice(&sums[..used]);
+    }
 }
 
 #[cfg(test)]
@@ -269,12 +250,12 @@ mod tests {
     fn check(pixels: usize, width: usize, images: &[u8]) {
         let samples = images.len() / pixels;
         let mut nonzeros = Nonzeros::new(pixels, samples + 1);
-        // What an earlier, fuller minibatch left behind must not show.
-        nonzeros.load(&vec![255; pixels * (samples + 1)]);
-        nonzeros.load(images);
         let x = |sample: usize, pixel: usize| f64::from(images[sample * pixels + pixel]) / 255.0;
         let (layer, _) = waves(pixels + 1, width, 0.0);
         for simd in Simd::available() {
+            // What an earlier, fuller minibatch left behind must not show.
+            nonzeros.load(simd, &vec![255; pixels * (samples + 1)]);
+            nonzeros.load(simd, images);
             let (start, mut out) = waves(samples, width, 1.0);
             multiply_nonzeros(simd, &nonzeros, &layer, &mut out);
             let (delta, padded_delta) = waves(samples, width, 2.0);
@@ -335,6 +316,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "3 images; room is for 2")]
     fn too_many_images_are_refused() {
-        Nonzeros::new(4, 2).load(&[0; 12]);
+        Nonzeros::new(4, 2).load(Simd::detect(), &[0; 12]);
     }
 }

@@ -19,6 +19,22 @@ pub(super) trait Vector: Copy {
     /// To memory.
     fn store(self, values: &mut [f32; LANES]);
 
+    /// From memory, as many values as there are, at most sixteen; zeros for the rest.
+    #[inline(always)]
+    fn load_first(values: &[f32]) -> Self {
+        let mut all = [0.0; LANES];
+        all[..values.len()].copy_from_slice(values);
+        Self::load(&all)
+    }
+
+    /// To memory, as many values as there is room for, at most sixteen.
+    #[inline(always)]
+    fn store_first(self, values: &mut [f32]) {
+        let mut all = [0.0; LANES];
+        self.store(&mut all);
+        values.copy_from_slice(&all[..values.len()]);
+    }
+
     /// `self + factor · other`.
     fn add_scaled(self, factor: Self, other: Self) -> Self;
 
@@ -77,7 +93,8 @@ pub(super) use self::x86::{Avx2, Avx512};
 mod x86 {
     use std::arch::x86_64::{
         __m256, __m512, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps,
-        _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_storeu_ps,
+        _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps,
+        _mm512_set1_ps, _mm512_storeu_ps,
     };
 
     use super::{LANES, Vector};
@@ -86,8 +103,15 @@ mod x86 {
     #[derive(Clone, Copy)]
     pub(in super::super) struct Avx512(__m512);
 
+    /// The mask of that many first lanes.
+    #[inline(always)]
+    fn first(lanes: usize) -> u16 {
+        assert!(lanes <= LANES, "{lanes} lanes");
+        ((1u32 << lanes) - 1) as u16
+    }
+
     // SAFETY, of all that is in here: `multiversion!` runs what names this type only on processors with AVX-512F,
-    // and loads and stores are of sixteen values that are borrowed.
+    // and loads and stores are of sixteen values that are borrowed, or of as many as the mask has ones.
     impl Vector for Avx512 {
         const REGISTERS: usize = 28;
 
@@ -107,6 +131,18 @@ mod x86 {
         fn store(self, values: &mut [f32; LANES]) {
             // SAFETY: above.
             unsafe { _mm512_storeu_ps(values.as_mut_ptr(), self.0) }
+        }
+
+        #[inline(always)]
+        fn load_first(values: &[f32]) -> Self {
+            // SAFETY: above.
+            Self(unsafe { _mm512_maskz_loadu_ps(first(values.len()), values.as_ptr()) })
+        }
+
+        #[inline(always)]
+        fn store_first(self, values: &mut [f32]) {
+            // SAFETY: above.
+            unsafe { _mm512_mask_storeu_ps(values.as_mut_ptr(), first(values.len()), self.0) }
         }
 
         #[inline(always)]

@@ -34,7 +34,7 @@ impl Forward {
     pub(super) fn run<'a>(
         &mut self,
         parameters: &[f32],
-        images: impl ExactSizeIterator<Item = &'a [u8]>,
+        images: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
         mut activate: impl FnMut(usize, &mut Rows),
     ) {
         let count = self.layers.last().map_or(0, |layer| layer.biases.end);

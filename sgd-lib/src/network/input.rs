@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use super::Layer;
-use crate::kernel::{MatrixMut, Nonzeros, Rows, Simd, gemm, multiply_nonzeros, nonzeros_gradient, widen};
+use crate::kernel::{
+    MatrixMut, Nonzeros, Rows, Simd, gemm, inked_pairs, multiply_nonzeros, nonzeros_gradient, prefetch, widen,
+};
 
 /// Up to this share of pairs of pixels that aren't blank, in eighths, the products skip the
 /// blank ones: about where the dense product becomes faster with AVX2. (Handwriting has
@@ -46,22 +48,22 @@ impl Input {
         &mut self,
         simd: Simd,
         layer: &Layer,
-        images: impl ExactSizeIterator<Item = &'a [u8]>,
+        images: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
     ) {
         self.samples = images.len();
         self.pixels.clear();
+        images.clone().for_each(prefetch);
         for image in images {
             assert_eq!(image.len(), layer.inputs, "pixels of an image");
             self.pixels.extend_from_slice(image);
         }
-        let (pairs, _) = self.pixels.as_chunks::<2>();
-        let inked = pairs.iter().map(|&pair| usize::from(u16::from_le_bytes(pair) != 0)).sum::<usize>();
-        let is_sparse = self.samples < MIN_DENSE_SAMPLES || inked * 8 <= pairs.len() * MAX_SPARSE_EIGHTHS;
+        let (inked, pairs) = (inked_pairs(simd, &self.pixels), self.pixels.len() / 2);
+        let is_sparse = self.samples < MIN_DENSE_SAMPLES || inked * 8 <= pairs * MAX_SPARSE_EIGHTHS;
         self.is_dense = !(is_sparse && Nonzeros::supports(layer.outputs));
         if self.is_dense {
             self.widen(simd, layer);
         } else {
-            self.nonzeros.load(&self.pixels);
+            self.nonzeros.load(simd, &self.pixels);
         }
     }
 

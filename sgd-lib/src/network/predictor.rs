@@ -84,7 +84,7 @@ impl Predictor {
         &self.probabilities
     }
 
-    fn run<'a>(&mut self, parameters: &[f32], images: impl ExactSizeIterator<Item = &'a [u8]>) {
+    fn run<'a>(&mut self, parameters: &[f32], images: impl ExactSizeIterator<Item = &'a [u8]> + Clone) {
         let (simd, count) = (self.forward.simd, images.len());
         self.forward.run(parameters, images, |_, output| tanh(simd, count, output));
     }
