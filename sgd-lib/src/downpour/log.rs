@@ -1,5 +1,6 @@
 //! Reading the parameter log without missing anything.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::codec::{self, CodecError};
@@ -152,7 +153,8 @@ impl Folded {
         Ok(Self { parameters, vector: snapshot.vector, snapshot_version: snapshot.version, log_bytes: 0 })
     }
 
-    /// Reads each stream to its end: the stream `only`, or all, but for what lies beyond `until`.
+    /// Reads each stream to its end: the stream `only`, or all, but for what lies beyond `until`. What comes
+    /// into a stream after its end was there is left, or where others push quickly reading might never end.
     /// `Err(Gap)`: start again from the snapshot.
     fn catch_up(
         &mut self,
@@ -162,23 +164,25 @@ impl Folded {
         only: Option<u32>,
         until: Option<&[Position]>,
     ) -> Result<Result<(), Gap>, LogError> {
-        let mut more = true;
-        while more {
-            more = false;
-            let mut cursors = cursors(&self.vector, None);
-            cursors.retain(|worker, _| only.is_none_or(|only| only == *worker));
-            for cursors in parts(cursors, rows) {
+        let (mut ended, mut unread) = (BTreeSet::new(), cursors(&self.vector, None));
+        loop {
+            unread.retain(|worker, _| only.is_none_or(|only| only == *worker) && !ended.contains(worker));
+            for cursors in parts(unread, rows) {
                 match self.read_on(store, run, rows, &cursors, until)? {
-                    Ok(left) => more |= left,
+                    Ok(at_their_end) => ended.extend(at_their_end),
                     Err(Gap) => return Ok(Err(Gap)),
                 }
             }
+            // Reading also tells of streams that were not known.
+            unread = cursors(&self.vector, None);
+            if unread.keys().all(|worker| ended.contains(worker) || only.is_some_and(|only| only != *worker))
+            {
+                return Ok(Ok(()));
+            }
         }
-        Ok(Ok(()))
     }
 
-    /// Reads on from these cursors, once. Whether there may be more: that something new came while others
-    /// were read is no reason to go on, or it might never end.
+    /// Reads on from these cursors, once. Returns the streams that were read to their end.
     fn read_on(
         &mut self,
         store: &dyn Store,
@@ -186,13 +190,12 @@ impl Folded {
         rows: &[(usize, usize)],
         cursors: &Cursors,
         until: Option<&[Position]>,
-    ) -> Result<Result<bool, Gap>, LogError> {
+    ) -> Result<Result<BTreeSet<u32>, Gap>, LogError> {
         let entries_per_stream = entries_per_read(rows, cursors.len());
         let fetch = Exchange { cursors: Some(cursors), entries_per_stream, ..Exchange::default() };
         let fetched = store.exchange(run, &fetch)?;
-        let known = self.vector.len();
         add_streams(&mut self.vector, &fetched.streams);
-        let mut more = self.vector.len() != known;
+        let mut ended: BTreeSet<u32> = cursors.keys().copied().collect();
         for (worker, entries) in &fetched.entries {
             let mut taken = 0;
             for entry in entries.iter().take_while(|entry| !is_beyond(*worker, entry, until)) {
@@ -205,9 +208,11 @@ impl Folded {
                     self.log_bytes += entry.payload.len() as u64;
                 }
             }
-            more |= taken >= entries_per_stream;
+            if taken >= entries_per_stream {
+                ended.remove(worker);
+            }
         }
-        Ok(Ok(more))
+        Ok(Ok(ended))
     }
 
     /// This as the snapshot after the one of version `version`.

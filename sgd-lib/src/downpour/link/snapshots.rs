@@ -21,8 +21,9 @@ use crate::store::{Entry, EntryId, FIRST_NODE, Vector};
 pub(super) const MAKING: Duration = Duration::from_secs(1);
 /// Bytes of its own entries that a worker keeps in memory; those before them it would read again.
 const KEPT: usize = 4 << 20;
-/// What a snapshot brings is older than what entries bring, so they have to be this many times the bytes.
-const WORTH: f64 = 2.0;
+/// What a snapshot brings is older than what entries bring, and where processors are short the one that makes it
+/// holds up the others, so entries have to be this many times the bytes.
+const WORTH: f64 = 4.0;
 
 /// Whether `workers` workers that wait for nobody should fetch snapshots: where, from one fetch to the next,
 /// everybody's entries are far more bytes than snapshots are, all workers together.
