@@ -20,7 +20,8 @@ use sgd_lib::network::{Backprop, Centring, DropoutKey, Minibatch};
 use sgd_lib::optimizer::OptimizerKind;
 use sgd_lib::store::{Claim, MemoryStore};
 use support::crew::{
-    Here, SAMPLES, bits, check_counts, create, furthest, invoke, parameters, part, recruiter, train, work,
+    Here, SAMPLES, bits, check_counts, create, furthest, invoke, lose_the_second, parameters, part, train,
+    work,
 };
 
 fn config(data: &Dataset, workers: u32) -> RunConfig {
@@ -109,14 +110,7 @@ fn the_round_of_a_worker_that_dies_in_it_is_done_by_its_successor() {
     let undisturbed = parameters(&train(Arc::new(MemoryStore::new()), &data, config.clone()));
     for test in support::stores() {
         let run = create(test.store.clone(), config.clone());
-        let (mourner, victim) = (Here::for_ever(), Here::until(10));
-        thread::scope(|scope| {
-            recruiter(scope, &run, &data, &mourner);
-            scope.spawn(|| invoke(&run, &data, 0, None, &mourner, 20_000));
-            let victim = scope.spawn(|| invoke(&run, &data, 1, None, &victim, 300));
-            assert!(victim.join().is_err(), "{}: it dies", test.name);
-        });
-        check_counts(&run, test.name);
+        lose_the_second(&run, &data, test.name);
         let furthest = furthest(&parameters(&run), &undisturbed);
         assert!(furthest < 1e-5, "{}: from where the round began, it is the same: {furthest}", test.name);
         assert_eq!(run.status().unwrap().workers[1].handovers, 1, "{}", test.name);

@@ -17,7 +17,7 @@ use sgd_lib::codec;
 use sgd_lib::dataset::Dataset;
 use sgd_lib::downpour::{Algorithm, Combine, Departure, Folded, Run, RunConfig, StalenessLr, StopReason};
 use sgd_lib::store::{Cursors, Exchange, MemoryStore, Position, Progress, Store};
-use support::crew::{Gate, Here, check_counts, create, invoke, recruiter};
+use support::crew::{Gate, Here, check_counts, create, invoke, lose_the_second, recruiter};
 
 const BOUND: u32 = 2;
 
@@ -79,14 +79,7 @@ fn one_that_dies_is_waited_for_until_its_successor_is_there() {
     let data = support::data();
     for test in support::stores() {
         let run = create(test.store.clone(), bounded(&data, Algorithm::Downpour));
-        let (mourner, victim) = (Here::for_ever(), Here::until(10));
-        thread::scope(|scope| {
-            recruiter(scope, &run, &data, &mourner);
-            scope.spawn(|| invoke(&run, &data, 0, None, &mourner, 20_000));
-            let victim = scope.spawn(|| invoke(&run, &data, 1, None, &victim, 300));
-            assert!(victim.join().is_err(), "{}: it dies", test.name);
-        });
-        check_counts(&run, test.name);
+        lose_the_second(&run, &data, test.name);
         assert_eq!(run.status().unwrap().workers[1].handovers, 1, "{}", test.name);
     }
 }

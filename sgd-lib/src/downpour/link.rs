@@ -68,8 +68,6 @@ pub(super) struct Reply {
     pub(super) snapshot_due: bool,
     /// Workers whose lease nobody holds, where somebody looked.
     pub(super) missing: Option<Vec<u32>>,
-    /// Whether every worker's stream stands at the end of the last epoch.
-    pub(super) all_done: bool,
     /// Where each worker stands, where a fetch was asked for.
     pub(super) stands: Vec<Position>,
 }

@@ -5,7 +5,7 @@
 //!
 //! A sparse codec holds back most of what the worker learnt, for many pushes. So that training goes on from
 //! there all the same, θ keeps the residue then: after a push θ = base + decoded + residue. (With θ = base +
-//! decoded, as where only rounding is held back, it takes a quarter more samples.) The residue counts as in
+//! decoded, as where only rounding is held back, it takes three tenths more samples.) The residue counts as in
 //! the base to come, so it is worth what its push will be.
 //!
 //! What the replica itself pushed becomes part of base when the push is accepted, or, where workers wait

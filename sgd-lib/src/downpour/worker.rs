@@ -160,7 +160,6 @@ pub struct Worker<'a> {
     payload: Vec<u8>,
     sum: Vec<f32>,
     snapshot_due: bool,
-    all_done: bool,
     /// Where each worker stood at the last fetch.
     stands: Vec<Position>,
     /// The next request is answered when everything is in the global store.
@@ -221,11 +220,10 @@ impl<'a> Worker<'a> {
         let planned = carried.as_ref().is_some_and(Carried::is_planned);
         let (record, record_version) = read_record(run, &lease, identity, resumed && !planned)?;
         let parameters = config.architecture.parameter_count();
-        let extent = (workers, config.epochs);
         let (log, log_keys) = run.log();
         let global = run.site.clone().map(|site| GlobalEnd::new(run, lease.clone(), site));
         let far_end =
-            FarEnd::new(log.clone(), log_keys.clone(), stream, rows.clone(), extent, &folded, global);
+            FarEnd::new(log.clone(), log_keys.clone(), stream, rows.clone(), workers, &folded, global);
         let snapshots = !schedule.is_synchronous() && link::are_worth_it(config, workers)?;
         let mut worker = Self {
             link: Link::start(far_end.fetching_snapshots(snapshots), lease.worker)?,
@@ -246,7 +244,6 @@ impl<'a> Worker<'a> {
             payload: Vec::new(),
             sum: vec![0.0; parameters],
             snapshot_due: false,
-            all_done: false,
             stands: vec![Position::default(); workers as usize],
             pass_on: false,
             complete: false,

@@ -176,3 +176,15 @@ pub(crate) fn recruiter<'scope>(
         }
     });
 }
+
+/// Trains with two workers, of whom the second dies, and its successor goes on; each minibatch counts once.
+pub(crate) fn lose_the_second(run: &Run, data: &Dataset, what: &str) {
+    let (mourner, victim) = (Here::for_ever(), Here::until(10));
+    thread::scope(|scope| {
+        recruiter(scope, run, data, &mourner);
+        scope.spawn(|| invoke(run, data, 0, None, &mourner, 20_000));
+        let victim = scope.spawn(|| invoke(run, data, 1, None, &victim, 300));
+        assert!(victim.join().is_err(), "{what}: it dies");
+    });
+    check_counts(run, what);
+}

@@ -28,9 +28,8 @@ pub(in crate::downpour) struct FarEnd {
     pub(super) run: RunKeys,
     pub(super) lease: Lease,
     pub(super) rows: Vec<(usize, usize)>,
-    /// The number of workers and of epochs: who has to be there, and until when.
+    /// The number of workers: who has to be there.
     workers: u32,
-    epochs: u32,
     /// Where the worker's base stands.
     pub(super) folded: Vector,
     /// Up to where the streams were read.
@@ -55,7 +54,7 @@ impl FarEnd {
         run: RunKeys,
         lease: Lease,
         rows: Vec<(usize, usize)>,
-        (workers, epochs): (u32, u32),
+        workers: u32,
         base: &Folded,
         global: Option<GlobalEnd>,
     ) -> Self {
@@ -65,7 +64,6 @@ impl FarEnd {
             lease,
             rows,
             workers,
-            epochs,
             folded: base.vector.clone(),
             read: base.vector.clone(),
             held: BTreeMap::new(),
@@ -259,11 +257,9 @@ impl FarEnd {
         cursors(&self.read, Some(self.lease.worker))
     }
 
-    /// Who has finished, and who is missing.
+    /// Where the others stand, and who is missing.
     fn look_after_the_others(&mut self, reply: &mut Reply) -> Result<(), LogError> {
-        let end = Position { epoch: self.epochs, minibatch: 0 };
         reply.stands = (0..self.workers).map(|worker| self.stands_at(worker)).collect();
-        reply.all_done = reply.stands.iter().all(|at| *at >= end);
         if self.watched.elapsed() >= WATCH_INTERVAL {
             self.watched = Instant::now();
             let (store, run) = match &self.global {

@@ -23,7 +23,7 @@ fn far_end(store: &Arc<dyn Store>, run: &RunKeys, worker: u32) -> FarEnd {
     };
     let Claim::Granted { lease, .. } = store.claim(run, &request).unwrap() else { panic!("no place") };
     let folded = Folded::load(&**store, run, ROWS).unwrap();
-    FarEnd::new(store.clone(), run.clone(), lease, ROWS.to_vec(), (2, 1), &folded, None)
+    FarEnd::new(store.clone(), run.clone(), lease, ROWS.to_vec(), 2, &folded, None)
 }
 
 fn run(store: &Arc<dyn Store>) -> RunKeys {

@@ -52,7 +52,7 @@ impl Worker<'_> {
     /// Nobody has anything left to do. Whoever is done gives nothing away any more, so what was read after that
     /// is all.
     fn everybody_is_done(&self) -> bool {
-        self.all_done && (0..self.partition.workers()).all(|worker| self.is_done(worker))
+        (0..self.partition.workers()).all(|worker| self.is_done(worker))
     }
 
     /// The last push, the record, and the lease back.

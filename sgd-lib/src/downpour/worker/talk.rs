@@ -158,7 +158,6 @@ impl Worker<'_> {
             self.count_fetch(&reply);
             self.complete = reply.complete;
             self.stands = std::mem::take(&mut reply.stands);
-            self.all_done = reply.all_done;
             // Nobody takes over from a worker of a run that is stopped: it ends there, too.
             let goes_on = matches!(self.ending, None | Some(Departure::HandedOver));
             if let Some(reason) = control.stop.filter(|_| goes_on) {
