@@ -69,7 +69,7 @@ pub(super) struct Reply {
     /// Workers whose lease nobody holds, where somebody looked.
     pub(super) missing: Option<Vec<u32>>,
     /// Where each worker stands, where a fetch was asked for.
-    pub(super) stands: Vec<Position>,
+    pub(super) stands: Vec<Progress>,
 }
 
 /// The worker's end of the link.

@@ -27,7 +27,7 @@ use super::schedule::{Schedule, Since};
 use crate::codec::CodecError;
 use crate::dataset::Split;
 use crate::state::{self, StateError};
-use crate::store::{Lease, Position, Progress, RUN_TTL, RunKeys, Store, StoreError};
+use crate::store::{Lease, Progress, RUN_TTL, RunKeys, Store, StoreError};
 use compute::Training;
 use start::{check_data, read_record, wait_for_start};
 
@@ -160,8 +160,8 @@ pub struct Worker<'a> {
     payload: Vec<u8>,
     sum: Vec<f32>,
     snapshot_due: bool,
-    /// Where each worker stood at the last fetch.
-    stands: Vec<Position>,
+    /// What each worker had done at the last fetch.
+    stands: Vec<Progress>,
     /// The next request is answered when everything is in the global store.
     pass_on: bool,
     /// The last fetch found everybody where this worker waits for them.
@@ -219,6 +219,7 @@ impl<'a> Worker<'a> {
         let carried = surroundings.pick_up(lease.worker)?.filter(|carried| carried.fits(progress.at));
         let planned = carried.as_ref().is_some_and(Carried::is_planned);
         let (record, record_version) = read_record(run, &lease, identity, resumed && !planned)?;
+        let stands = (0..workers).map(|worker| folded.progress(worker)).collect();
         let parameters = config.architecture.parameter_count();
         let (log, log_keys) = run.log();
         let global = run.site.clone().map(|site| GlobalEnd::new(run, lease.clone(), site));
@@ -244,7 +245,7 @@ impl<'a> Worker<'a> {
             payload: Vec::new(),
             sum: vec![0.0; parameters],
             snapshot_due: false,
-            stands: vec![Position::default(); workers as usize],
+            stands,
             pass_on: false,
             complete: false,
             gone_since: None,

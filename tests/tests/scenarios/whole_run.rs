@@ -109,9 +109,11 @@ fn check_figures(finished: &Value, data: &Data) {
         for figure in WORKER_FIGURES {
             assert!(!worker[figure].is_null(), "no {figure} in {worker}");
         }
-        assert!(worker["pushes"].as_u64().unwrap() > 0, "{worker}");
-        assert!(worker["fetches"].as_u64().unwrap() > 0, "{worker}");
         assert_eq!(worker["handovers"], 0, "{worker}");
+    }
+    // On a busy machine one of them may reach the target before the other has begun.
+    for figure in ["pushes", "fetches"] {
+        assert!(workers.iter().any(|worker| worker[figure].as_u64().unwrap() > 0), "{finished}");
     }
     assert_ne!(workers[0]["pod"], workers[1]["pod"], "two replicas, a worker each");
 }

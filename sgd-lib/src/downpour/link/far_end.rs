@@ -273,12 +273,12 @@ impl FarEnd {
         Ok(())
     }
 
-    fn stands_at(&self, worker: u32) -> Position {
-        progress(&self.read, worker).at
+    fn stands_at(&self, worker: u32) -> Progress {
+        progress(&self.read, worker)
     }
 
     fn all_stand_at(&self, awaited: &[Position]) -> bool {
-        (0..).zip(awaited).all(|(worker, awaited)| self.stands_at(worker) >= *awaited)
+        (0..).zip(awaited).all(|(worker, awaited)| self.stands_at(worker).at >= *awaited)
     }
 
     /// Takes entries that were read, and folds them in where nobody is waited for.

@@ -3,7 +3,7 @@
 use super::{Departure, Worker, WorkerError};
 use crate::downpour::record::Model;
 use crate::downpour::run::StopReason;
-use crate::store::Position;
+use crate::store::{Position, Progress};
 
 impl Worker<'_> {
     /// The rest of the epoch that the worker stands in.
@@ -42,22 +42,34 @@ impl Worker<'_> {
 
     /// Trains on the minibatch that `worker` has at `at`. Returns its number of samples.
     pub(super) fn step(&mut self, worker: u32, at: Position) -> Result<u64, WorkerError> {
-        let Position { epoch, minibatch } = at;
-        let index = self.partition.index(worker, minibatch);
-        let share = f64::from(minibatch) / f64::from(self.partition.own(worker));
-        let done = (f64::from(epoch) + share) / f64::from(self.config.epochs);
-        let rate = self.config.schedule.rate(self.config.learning_rate, done);
+        let index = self.partition.index(worker, at.minibatch);
+        let rate = self.config.schedule.rate(self.config.learning_rate, self.share_done());
         let computed = self.compute.minibatch(index, rate, self.replica.parameters());
         let trained = computed.samples;
         self.loss_sum += computed.loss;
         self.progress.at.minibatch += 1;
         self.progress.minibatches += 1;
         self.progress.samples += trained;
-        self.last = minibatch;
+        self.last = at.minibatch;
         self.since.push += 1;
         self.since.fetch += 1;
         self.since.samples += trained;
         Ok(trained)
+    }
+
+    /// The share of the run's minibatches that is done, the others' as of the last fetch. Not of the worker's own:
+    /// what is left at the end, of a shard that was taken over late, would be trained on at too high a rate.
+    /// Workers that wait for one another see only where they last met, and are all as far as this one.
+    fn share_done(&self) -> f64 {
+        let Progress { minibatches: own, .. } = self.progress;
+        let (worker, workers) = (self.lease.worker, self.partition.workers());
+        let all = |worker| f64::from(self.partition.own(worker)) * f64::from(self.config.epochs);
+        if self.schedule.is_synchronous() {
+            return own as f64 / all(worker);
+        }
+        let others = (0..).zip(&self.stands).filter(|(other, _)| *other != worker);
+        let others: u64 = others.map(|(_, stands)| stands.minibatches).sum();
+        (own + others) as f64 / (0..workers).map(all).sum::<f64>()
     }
 
     /// Whether it falls to this worker to try the parameters: the first that is not left far behind by another.
@@ -67,8 +79,8 @@ impl Worker<'_> {
         if self.schedule.is_synchronous() {
             return own == 0;
         }
-        let place = |(worker, at): (u32, &Position)| {
-            let at = if worker == own { self.progress.at } else { *at };
+        let place = |(worker, stands): (u32, &Progress)| {
+            let at = if worker == own { self.progress.at } else { stands.at };
             self.partition.between(worker, Position::default(), at)
         };
         let places = || (0..).zip(&self.stands).map(place);

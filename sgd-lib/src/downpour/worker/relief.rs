@@ -29,7 +29,7 @@ impl Worker<'_> {
     /// Whether `worker` is known to have nothing left to do.
     pub(super) fn is_done(&self, worker: u32) -> bool {
         let last = self.relief.last(worker, self.config.epochs);
-        self.stands.get(worker as usize).is_some_and(|at| *at >= last)
+        self.stands.get(worker as usize).is_some_and(|stands| stands.at >= last)
     }
 
     /// Gives part of what is left to those that have nothing left to do.
@@ -42,7 +42,7 @@ impl Worker<'_> {
         let (at, partition, epochs) = (self.progress.at, self.partition, self.config.epochs);
         let stands = &self.stands;
         self.relief = Relief::change(&*self.store, &self.run, |relief| {
-            let done = |other: &u32| stands[*other as usize] >= relief.last(*other, epochs);
+            let done = |other: &u32| stands[*other as usize].at >= relief.last(*other, epochs);
             let idle: Vec<u32> = others.clone().filter(done).collect();
             !relief.is_replaced(worker, token) && relief.give(worker, &idle, at, partition, epochs)
         })?;

@@ -9,7 +9,7 @@ use crate::downpour::run::StopReason;
 use crate::downpour::schedule::Since;
 use crate::network::Evaluation;
 use crate::state;
-use crate::store::{EntryKind, PushOutcome};
+use crate::store::{EntryKind, Position, Progress, PushOutcome};
 
 /// Between two events of a worker's progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
@@ -77,7 +77,9 @@ impl Worker<'_> {
         }
         let Some(bound) = self.schedule.bound(self.progress.at) else { return true };
         let own = self.lease.worker as usize;
-        self.stands.iter().zip(&bound).enumerate().all(|(worker, (at, bound))| worker == own || at >= bound)
+        let far =
+            |(worker, (stands, bound)): (usize, (&Progress, &Position))| worker == own || stands.at >= *bound;
+        self.stands.iter().zip(&bound).enumerate().all(far)
     }
 
     /// Waits for the reply that is under way, if one is.
