@@ -6,6 +6,7 @@ use super::frame::{DELTA, Frame};
 use super::int8::Int8;
 use super::rows::{Present, RowCodec, check_length, parameters, ranges};
 use super::{Codec, CodecError, top_k};
+use crate::kernel::Simd;
 
 /// Adds the delta in `payload`, whatever its codec, to the flat vector `sum` of these rows, runs of
 /// `(rows, row length)`. Allocates nothing.
@@ -14,6 +15,19 @@ use super::{Codec, CodecError, top_k};
 /// `sum` does not have as many values as the rows, or the payload is not one that an
 /// [`Encoder`](super::Encoder) for these rows wrote. Then `sum` has not changed.
 pub fn decode_add(payload: &[u8], rows: &[(usize, usize)], sum: &mut [f32]) -> Result<(), CodecError> {
+    decode(payload, rows, sum, false)
+}
+
+/// As [`decode_add`] to zeros, whatever `out` holds.
+///
+/// # Errors
+/// As [`decode_add`].
+pub fn decode_to(payload: &[u8], rows: &[(usize, usize)], out: &mut [f32]) -> Result<(), CodecError> {
+    decode(payload, rows, out, true)
+}
+
+/// With `clear`, what `sum` held before does not count.
+fn decode(payload: &[u8], rows: &[(usize, usize)], sum: &mut [f32], clear: bool) -> Result<(), CodecError> {
     let wanted = parameters(rows);
     check_length("the sum", sum.len(), wanted)?;
     let (frame, content) = Frame::read(payload, DELTA)?;
@@ -21,11 +35,11 @@ pub fn decode_add(payload: &[u8], rows: &[(usize, usize)], sum: &mut [f32]) -> R
     let (present, bytes) =
         if frame.bitmap { Present::split(content, ranges(rows).count())? } else { (Present::ALL, content) };
     match frame.codec {
-        Codec::F32 => add_rows::<Float32>(present, bytes, rows, sum),
-        Codec::F16 => add_rows::<Float16>(present, bytes, rows, sum),
-        Codec::Int8 => add_rows::<Int8>(present, bytes, rows, sum),
+        Codec::F32 => add_rows::<Float32>(present, bytes, rows, sum, clear),
+        Codec::F16 => add_rows::<Float16>(present, bytes, rows, sum, clear),
+        Codec::Int8 => add_rows::<Int8>(present, bytes, rows, sum, clear),
         Codec::TopK if frame.bitmap => Err(CodecError::Flags { found: 1 }),
-        Codec::TopK => top_k::add(bytes, rows, sum),
+        Codec::TopK => top_k::add(bytes, rows, sum, clear),
     }
 }
 
@@ -34,6 +48,7 @@ fn add_rows<C: RowCodec>(
     bytes: &[u8],
     rows: &[(usize, usize)],
     sum: &mut [f32],
+    clear: bool,
 ) -> Result<(), CodecError> {
     let in_payload = || ranges(rows).enumerate().filter(|(row, _)| present.contains(*row));
     let wanted: usize = in_payload().map(|(_, range)| C::row_bytes(range.len())).sum();
@@ -46,11 +61,19 @@ fn add_rows<C: RowCodec>(
         C::check(bytes, row, range.start)?;
         rest = tail;
     }
+    let simd = Simd::detect();
     rest = bytes;
-    for (_, range) in in_payload() {
-        let (bytes, tail) = rest.split_at(C::row_bytes(range.len()));
-        C::add(bytes, &mut sum[range]);
-        rest = tail;
+    for (row, range) in ranges(rows).enumerate() {
+        let sum = &mut sum[range];
+        // While the row is in the cache.
+        if clear {
+            sum.fill(0.0);
+        }
+        if present.contains(row) {
+            let (bytes, tail) = rest.split_at(C::row_bytes(sum.len()));
+            C::add(simd, bytes, sum);
+            rest = tail;
+        }
     }
     Ok(())
 }

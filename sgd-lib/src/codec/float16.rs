@@ -5,6 +5,7 @@ use half::slice::HalfFloatSliceExt;
 
 use super::CodecError;
 use super::rows::{RowCodec, check_finite};
+use crate::kernel::Simd;
 
 pub(super) struct Float16;
 
@@ -17,7 +18,7 @@ impl RowCodec for Float16 {
         length * WIDTH
     }
 
-    fn encode(row: &[f32], _magnitude: f32, decoded: &mut [f32], bytes: &mut [u8]) {
+    fn encode(_simd: Simd, row: &[f32], _magnitude: f32, decoded: &mut [f32], bytes: &mut [u8]) {
         let limit = f16::MAX.to_f32();
         let (bytes, _) = bytes.as_chunks_mut::<WIDTH>();
         let mut halves = [f16::ZERO; CHUNK];
@@ -46,7 +47,7 @@ impl RowCodec for Float16 {
         check_finite(halves.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()), start)
     }
 
-    fn add(bytes: &[u8], sum: &mut [f32]) {
+    fn add(_simd: Simd, bytes: &[u8], sum: &mut [f32]) {
         let (bytes, _) = bytes.as_chunks::<WIDTH>();
         let (mut halves, mut values) = ([f16::ZERO; CHUNK], [0.0; CHUNK]);
         for (bytes, sum) in bytes.chunks(CHUNK).zip(sum.chunks_mut(CHUNK)) {

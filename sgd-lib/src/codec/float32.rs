@@ -2,6 +2,7 @@
 
 use super::CodecError;
 use super::rows::{RowCodec, check_finite};
+use crate::kernel::Simd;
 
 pub(super) struct Float32;
 
@@ -12,7 +13,7 @@ impl RowCodec for Float32 {
         length * WIDTH
     }
 
-    fn encode(row: &[f32], _magnitude: f32, decoded: &mut [f32], bytes: &mut [u8]) {
+    fn encode(_simd: Simd, row: &[f32], _magnitude: f32, decoded: &mut [f32], bytes: &mut [u8]) {
         let (bytes, _) = bytes.as_chunks_mut::<WIDTH>();
         for ((value, decoded), bytes) in row.iter().zip(decoded).zip(bytes) {
             // Turns -0.0 into 0.0, which is what adding it to zero gives.
@@ -28,7 +29,7 @@ impl RowCodec for Float32 {
         check_finite(values(bytes), start)
     }
 
-    fn add(bytes: &[u8], sum: &mut [f32]) {
+    fn add(_simd: Simd, bytes: &[u8], sum: &mut [f32]) {
         for (sum, value) in sum.iter_mut().zip(values(bytes)) {
             *sum += value;
         }
@@ -41,7 +42,7 @@ pub(super) fn values(bytes: &[u8]) -> impl Iterator<Item = f32> + '_ {
     values.iter().map(|bytes| f32::from_le_bytes(*bytes))
 }
 
-/// As [`magnitude`](super::rows::magnitude), of bytes.
+/// As [`magnitude`](crate::kernel::magnitude), of bytes.
 fn largest(bytes: &[u8]) -> i32 {
     values(bytes).fold(0, |largest, value| largest.max(value.abs().to_bits().cast_signed()))
 }

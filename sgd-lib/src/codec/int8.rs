@@ -2,6 +2,7 @@
 
 use super::CodecError;
 use super::rows::RowCodec;
+use crate::kernel::{Simd, dequantise_add, quantise};
 
 pub(super) struct Int8;
 
@@ -12,36 +13,25 @@ const LEVELS: f32 = 127.0;
 const MIN_SCALE: f32 = f32::MIN_POSITIVE;
 /// A larger scale could decode to infinity.
 const MAX_SCALE: f32 = f32::MAX / 128.0;
-/// 1.5 × 2²³: adding it rounds to the nearest integer (ties to even), which then stands in the low
-/// bits of the sum. Two additions, where `round` would be a call without SSE 4.1.
-const ROUND: f32 = 12_582_912.0;
 
 impl RowCodec for Int8 {
     fn row_bytes(length: usize) -> usize {
         SCALE_BYTES + length
     }
 
-    fn encode(row: &[f32], magnitude: f32, decoded: &mut [f32], bytes: &mut [u8]) {
+    fn encode(simd: Simd, row: &[f32], magnitude: f32, decoded: &mut [f32], bytes: &mut [u8]) {
         let Some((scale_bytes, bytes)) = bytes.split_first_chunk_mut::<SCALE_BYTES>() else { return };
         let scale = scale_for(magnitude);
-        let inverse = 1.0 / scale;
         *scale_bytes = scale.to_le_bytes();
-        for ((value, decoded), out) in row.iter().zip(decoded).zip(bytes) {
-            let rounded = quantise(*value, inverse);
-            *out = byte(rounded);
-            *decoded = dequantise(rounded, scale);
-        }
+        quantise(simd, scale, row, decoded, bytes);
     }
 
     fn check(bytes: &[u8], row: usize, _start: usize) -> Result<(), CodecError> {
         check_scale(scale(bytes), row).map(drop)
     }
 
-    fn add(bytes: &[u8], sum: &mut [f32]) {
-        let scale = scale(bytes);
-        for (sum, byte) in sum.iter_mut().zip(&bytes[SCALE_BYTES..]) {
-            *sum += f32::from(byte.cast_signed()) * scale;
-        }
+    fn add(simd: Simd, bytes: &[u8], sum: &mut [f32]) {
+        dequantise_add(simd, scale(bytes), &bytes[SCALE_BYTES..], sum);
     }
 }
 
@@ -49,24 +39,6 @@ impl RowCodec for Int8 {
 #[inline]
 pub(super) fn scale_for(magnitude: f32) -> f32 {
     (magnitude / LEVELS).clamp(MIN_SCALE, MAX_SCALE)
-}
-
-/// A value in units of the scale, whose `inverse` is given, rounded: to be read by [`byte`] and [`dequantise`].
-#[inline]
-pub(super) fn quantise(value: f32, inverse: f32) -> f32 {
-    (value * inverse).clamp(-LEVELS, LEVELS) + ROUND
-}
-
-/// What is written of a quantised value.
-#[inline]
-pub(super) fn byte(rounded: f32) -> u8 {
-    rounded.to_bits() as u8
-}
-
-/// What the receiver makes of it.
-#[inline]
-pub(super) fn dequantise(rounded: f32, scale: f32) -> f32 {
-    (rounded - ROUND) * scale
 }
 
 /// The scale of row number `row`, if it is one that [`scale_for`] gives.

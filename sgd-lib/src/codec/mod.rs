@@ -31,7 +31,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-pub use decoder::decode_add;
+pub use decoder::{decode_add, decode_to};
+pub(crate) use encoder::Delta;
 pub use encoder::Encoder;
 pub use error::{CodecError, UnknownCodec};
 

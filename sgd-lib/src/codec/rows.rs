@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::CodecError;
+use crate::kernel::Simd;
 
 /// How one row is written and read back. `bytes` always has [`row_bytes`](Self::row_bytes) of the row's length.
 pub(super) trait RowCodec {
@@ -10,13 +11,13 @@ pub(super) trait RowCodec {
     fn row_bytes(length: usize) -> usize;
 
     /// Writes a row of finite values, the largest of them `magnitude` > 0, and what will be decoded.
-    fn encode(row: &[f32], magnitude: f32, decoded: &mut [f32], bytes: &mut [u8]);
+    fn encode(simd: Simd, row: &[f32], magnitude: f32, decoded: &mut [f32], bytes: &mut [u8]);
 
     /// Checks that the row adds finite values only. It is row number `row`, from index `start` on.
     fn check(bytes: &[u8], row: usize, start: usize) -> Result<(), CodecError>;
 
     /// Adds a checked row to `sum`.
-    fn add(bytes: &[u8], sum: &mut [f32]);
+    fn add(simd: Simd, bytes: &[u8], sum: &mut [f32]);
 }
 
 /// The range of every row, first to last. Rows without values are none.
@@ -41,13 +42,6 @@ pub(super) fn parameters(rows: &[(usize, usize)]) -> usize {
 /// The vector `what` must have as many values as the rows.
 pub(super) fn check_length(what: &'static str, found: usize, wanted: usize) -> Result<(), CodecError> {
     if found == wanted { Ok(()) } else { Err(CodecError::Vector { what, found, wanted }) }
-}
-
-/// The bits of the largest absolute value. Bits of absolute values sort like the values, with
-/// infinities and NaNs on top, so one pass tells zero, largest and non-finite.
-pub(super) fn magnitude(row: &[f32]) -> u32 {
-    // Signed, since SSE2 compares nothing else.
-    row.iter().fold(0_i32, |largest, value| largest.max(value.abs().to_bits().cast_signed())).cast_unsigned()
 }
 
 /// The first value of `row` that is not finite, which starts at index `start` of the vector.
@@ -102,15 +96,6 @@ mod tests {
         assert_eq!(ranges(&rows).collect::<Vec<_>>(), [0..3, 3..6, 6..8]);
         assert_eq!(parameters(&rows), 8);
         assert_eq!(parameters(&[(usize::MAX, 2)]), usize::MAX);
-    }
-
-    #[test]
-    fn magnitude_sorts_zero_subnormal_infinite_and_nan() {
-        assert_eq!(magnitude(&[0.0, -0.0]), 0);
-        assert_eq!(f32::from_bits(magnitude(&[1e-45, -3.0, 2.0])), 3.0);
-        assert!(magnitude(&[f32::MAX]) < f32::INFINITY.to_bits());
-        assert!(magnitude(&[1.0, f32::NEG_INFINITY]) >= f32::INFINITY.to_bits());
-        assert!(magnitude(&[-f32::NAN, 1.0]) >= f32::INFINITY.to_bits());
     }
 
     #[test]

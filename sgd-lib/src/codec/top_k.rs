@@ -15,8 +15,9 @@
 use std::ops::Range;
 
 use super::CodecError;
-use super::int8::{byte, check_scale, dequantise, quantise, scale_for};
-use super::rows::magnitude;
+use super::encoder::Delta;
+use super::int8::{check_scale, scale_for};
+use crate::kernel::{Simd, magnitude, quantise};
 
 /// One value of so many is sent, the largest of each run of rows. EMNIST ByMerge, two workers, to 75 %: with 24,
 /// 48 and 96 the samples of f32 times 0.86 to 0.87, and 1/32, 1/49 and 1/68 of its bytes, most of which with 96
@@ -51,40 +52,53 @@ pub(super) struct TopK {
 }
 
 impl TopK {
-    /// The content of a payload for `delta`, whose rows have these magnitudes (their bits), and what will be
-    /// decoded.
+    /// The content of a payload for `delta`, whose rows have these magnitudes (their bits). `decoded` has room for
+    /// the longest row.
     pub(super) fn encode(
         &mut self,
         rows: &[(usize, usize)],
         magnitudes: &[u32],
-        delta: &[f32],
+        delta: &mut impl Delta,
         decoded: &mut [f32],
     ) -> &[u8] {
         self.content.clear();
-        decoded.fill(0.0);
         let mut magnitudes = magnitudes;
-        for (range, count) in runs(rows) {
+        for (run, count) in runs(rows) {
             let (of_run, rest) = magnitudes.split_at(count);
             magnitudes = rest;
-            self.encode_run(of_run, &delta[range.clone()], &mut decoded[range]);
+            self.encode_run(of_run, run, delta, decoded);
         }
         &self.content
     }
 
-    fn encode_run(&mut self, magnitudes: &[u32], run: &[f32], decoded: &mut [f32]) {
+    fn encode_run(
+        &mut self,
+        magnitudes: &[u32],
+        run: Range<usize>,
+        delta: &mut impl Delta,
+        decoded: &mut [f32],
+    ) {
         self.gaps.clear();
         self.values.clear();
         let largest = magnitudes.iter().copied().max().unwrap_or(0);
-        if largest > 0 {
-            let scale = scale_for(f32::from_bits(largest));
-            // What would be rounded to zero stays here, too.
-            let least = self.threshold(run).max((0.5 * scale).to_bits());
-            self.choose(magnitudes, least, scale, run, decoded);
+        let scale = scale_for(f32::from_bits(largest));
+        // What would be rounded to zero stays here, too.
+        let least = self.threshold(delta.row(run.clone())).max((0.5 * scale).to_bits());
+        let length = run.len() / magnitudes.len().max(1);
+        let (decoded, mut next) = (&mut decoded[..length], 0);
+        for (row, magnitude) in magnitudes.iter().enumerate() {
+            let start = run.start + row * length;
+            decoded.fill(0.0);
+            if *magnitude >= least {
+                next =
+                    self.choose(row * length, next, delta.row(start..start + length), least, scale, decoded);
+            }
+            delta.sent(start..start + length, decoded);
         }
         let count = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
         self.content.extend(count.to_le_bytes());
         if count > 0 {
-            self.content.extend(scale_for(f32::from_bits(largest)).to_le_bytes());
+            self.content.extend(scale.to_le_bytes());
             self.content.extend(&self.gaps);
             self.content.extend(&self.values);
         }
@@ -100,26 +114,33 @@ impl TopK {
         *self.sample.select_nth_unstable_by(last, |left, right| right.cmp(left)).1
     }
 
-    fn choose(&mut self, magnitudes: &[u32], least: u32, scale: f32, run: &[f32], decoded: &mut [f32]) {
-        let (inverse, length) = (1.0 / scale, run.len() / magnitudes.len().max(1));
-        let mut next = 0;
-        let rows = run.chunks(length).zip(magnitudes).enumerate();
-        for (row, (values, _)) in rows.filter(|(_, (_, magnitude))| **magnitude >= least) {
-            for (chunk, values) in values.chunks(CHUNK).enumerate() {
-                if magnitude(values) < least {
-                    continue;
-                }
-                for (index, value) in (row * length + chunk * CHUNK..).zip(values) {
-                    if value.abs().to_bits() >= least {
-                        let rounded = quantise(*value, inverse);
-                        decoded[index] = dequantise(rounded, scale);
-                        self.values.push(byte(rounded));
-                        self.leave_out(index - next);
-                        next = index + 1;
-                    }
-                }
+    /// Takes of a row, which begins at index `start` of its run, what is not below `least`. The value after the
+    /// last one that was taken has index `next`; returns what that is afterwards.
+    fn choose(
+        &mut self,
+        start: usize,
+        mut next: usize,
+        row: &[f32],
+        least: u32,
+        scale: f32,
+        decoded: &mut [f32],
+    ) -> usize {
+        let (simd, mut rounded, mut bytes) = (Simd::detect(), [0.0; CHUNK], [0; CHUNK]);
+        let chunks = row.chunks(CHUNK).zip(decoded.chunks_mut(CHUNK)).enumerate();
+        for (chunk, (values, decoded)) in chunks {
+            if magnitude(simd, values) < least {
+                continue;
+            }
+            quantise(simd, scale, values, &mut rounded, &mut bytes);
+            for (lane, _) in values.iter().enumerate().filter(|(_, value)| value.abs().to_bits() >= least) {
+                let index = start + chunk * CHUNK + lane;
+                decoded[lane] = rounded[lane];
+                self.values.push(bytes[lane]);
+                self.leave_out(index - next);
+                next = index + 1;
             }
         }
+        next
     }
 
     fn leave_out(&mut self, mut count: usize) {
@@ -189,8 +210,13 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Adds a payload's content to `sum`, which does not change on an error.
-pub(super) fn add(content: &[u8], rows: &[(usize, usize)], sum: &mut [f32]) -> Result<(), CodecError> {
+/// Adds a payload's content to `sum`, or with `clear` to zeros; on an error `sum` does not change.
+pub(super) fn add(
+    content: &[u8],
+    rows: &[(usize, usize)],
+    sum: &mut [f32],
+    clear: bool,
+) -> Result<(), CodecError> {
     let (mut rest, mut row) = (content, 0);
     for (range, count) in runs(rows) {
         (_, rest) = Run::split(rest, range.len(), row)?;
@@ -199,6 +225,9 @@ pub(super) fn add(content: &[u8], rows: &[(usize, usize)], sum: &mut [f32]) -> R
     if !rest.is_empty() {
         let wanted = (content.len() - rest.len()) as u64;
         return Err(CodecError::Length { found: content.len(), wanted });
+    }
+    if clear {
+        sum.fill(0.0);
     }
     rest = content;
     for (range, _) in runs(rows) {

@@ -17,11 +17,13 @@
 //! | `activation` | tanh with dropout, and its slope |
 //! | `softmax` | softmax, cross-entropy and their gradient |
 //! | `centring` | a gradient as if the inputs were centred |
+//! | `delta` | what a push and a fetch do to a worker's vectors |
 //! | `update` | element-wise parameter updates |
 
 mod activation;
 mod centring;
 mod compaction;
+mod delta;
 mod dropout;
 mod gemm;
 mod nonzeros;
@@ -35,6 +37,7 @@ mod vector;
 pub(crate) use activation::{tanh, tanh_dropout};
 pub(crate) use centring::centre;
 pub(crate) use compaction::inked_pairs;
+pub(crate) use delta::{add, dequantise_add, difference, follow, magnitude, quantise, subtract};
 pub(crate) use dropout::Mask;
 pub use gemm::{Matrix, MatrixMut, gemm};
 pub(crate) use nonzeros::{Nonzeros, multiply_nonzeros, nonzeros_gradient, widen};

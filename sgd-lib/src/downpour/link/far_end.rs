@@ -228,7 +228,6 @@ impl FarEnd {
         awaited: Option<&[Position]>,
         reply: &mut Reply,
     ) -> Result<(), LogError> {
-        reply.sum.fill(0.0);
         if exchanged.snapshot_version != self.snapshot_version {
             self.snapshot_version = exchanged.snapshot_version;
             self.log_bytes = 0;
@@ -313,8 +312,12 @@ impl FarEnd {
                 if entry.kind == EntryKind::Fence {
                     continue;
                 }
-                codec::decode_add(&entry.payload, &self.rows, &mut reply.sum)?;
-                reply.folded = true;
+                if reply.folded {
+                    codec::decode_add(&entry.payload, &self.rows, &mut reply.sum)?;
+                } else {
+                    codec::decode_to(&entry.payload, &self.rows, &mut reply.sum)?;
+                    reply.folded = true;
+                }
                 if worker == self.lease.worker {
                     reply.payload = entry.payload;
                 } else {

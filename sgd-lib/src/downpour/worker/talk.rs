@@ -141,10 +141,7 @@ impl Worker<'_> {
 
     fn receive(&mut self, mut reply: Reply) -> Result<(), WorkerError> {
         match reply.push {
-            Some(PushOutcome::Accepted) => {
-                self.replica.accept();
-                self.record.ended_ms = self.now_ms();
-            }
+            Some(PushOutcome::Accepted) => self.record.ended_ms = self.now_ms(),
             Some(PushOutcome::Fenced | PushOutcome::Gone) => self.ending = Some(Departure::Replaced),
             None => {}
         }
