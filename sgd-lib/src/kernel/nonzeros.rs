@@ -166,54 +166,97 @@ fn forward_block<const SIMD: u8, const N: usize>(
     N
 }
 
+/// What a gradient is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Factors<'a> {
+    /// One factor of each product.
+    pub(crate) images: &'a Nonzeros,
+    /// What is added to each pixel in all images, unless it is blank in all of them together with its neighbour.
+    pub(crate) shift: &'a [f32],
+    /// The other factor, a row an image and then a row with their sum. All padding is zero.
+    pub(crate) delta: &'a Rows,
+}
+
 multiversion! {
-    /// `gradient = imagesᵀ · delta`, of these pixels, the first of which has an even number: `gradient` has a row
-    /// per pixel, `delta` one per sample.
-    fn nonzeros_gradient(images: &Nonzeros, pixels: Range<usize>, delta: &Rows, gradient: &mut [f32]) = backward
+    /// `gradient = (images + shift)ᵀ · delta`, or with `add` `gradient += …`, of these pixels, the first of which has
+    /// an even number: `gradient` has a row per pixel. What follows its last row, if anything does, is left as it is.
+    fn nonzeros_gradient(factors: &Factors<'_>, pixels: Range<usize>, add: bool, gradient: &mut [f32]) = backward
 }
 
 #[inline(always)]
-fn backward<const SIMD: u8>(images: &Nonzeros, pixels: Range<usize>, delta: &Rows, gradient: &mut [f32]) {
-    let (width, stride) = (delta.width(), delta.stride());
+fn backward<const SIMD: u8>(factors: &Factors<'_>, pixels: Range<usize>, add: bool, gradient: &mut [f32]) {
+    let (images, stride) = (factors.images, factors.delta.stride());
     assert!(pixels.start.is_multiple_of(2) && pixels.end <= images.pixels, "pixels {pixels:?}");
-    assert_eq!(gradient.len(), pixels.len() * width, "gradient of the input layer's weights");
-    let delta = delta.padded(images.samples);
-    let first = pixels.start / 2;
-    by_column_blocks!(stride, backward_block(images, first, delta, stride, width, gradient));
+    assert!(gradient.len() >= pixels.len() * factors.delta.width(), "gradient of the input layer's weights");
+    by_column_blocks!(stride, backward_block(factors, &pixels, add, gradient));
 }
 
 #[inline(always)]
 fn backward_block<const SIMD: u8, const N: usize>(
-    images: &Nonzeros,
-    first: usize,
-    delta: &[f32],
-    stride: usize,
-    width: usize,
+    factors: &Factors<'_>,
+    pixels: &Range<usize>,
+    add: bool,
     gradient: &mut [f32],
     column: usize,
 ) -> usize {
-    let used = N.min(width - column);
-    let pairs = (gradient.len() / width).div_ceil(2);
-    for (index, entries) in images.pairs.lists(first).take(pairs).enumerate() {
-        let rows = &mut gradient[2 * index * width..];
+    let Factors { images, shift, delta } = *factors;
+    let (width, stride) = (delta.width(), delta.stride());
+    let (used, delta) = (N.min(width - column), delta.padded(images.samples + 1));
+    let sums: [f32; N] = *block(delta, images.samples * stride + column);
+    let pairs = shift[pixels.clone()].chunks(2).zip(images.pairs.lists(pixels.start / 2));
+    for (index, (shift, entries)) in pairs.enumerate() {
+        if add && entries.is_empty() {
+            continue;
+        }
+        let start = 2 * index * width + column;
         let (mut left, mut right) = ([0.0; N], [0.0; N]);
+        if add {
+            (left, right) = (get(gradient, start), get(gradient, start + width));
+        }
+        if !entries.is_empty() {
+            let (x, y) = (shift[0], shift.get(1).copied().unwrap_or_default());
+            add_scaled::<SIMD, N>(x, y, &sums, &mut left, &mut right);
+        }
         for &entry in entries {
             let (sample, x, y) = unpack(entry);
-            let delta: &[f32; N] = block(delta, sample * stride + column);
-            for ((left, right), &delta) in left.iter_mut().zip(&mut right).zip(delta) {
-                *left = fma::<SIMD>(x, delta, *left);
-                *right = fma::<SIMD>(y, delta, *right);
-            }
+            add_scaled::<SIMD, N>(x, y, block(delta, sample * stride + column), &mut left, &mut right);
         }
-        for (row, sums) in [left, right].iter().enumerate() {
-            put(sums, used, rows.get_mut(row * width + column..).unwrap_or_default());
+        put(&left, used, &mut gradient[start..]);
+        if shift.len() > 1 {
+            put(&right, used, &mut gradient[start + width..]);
         }
     }
     N
 }
 
-/// Writes the first `used` sums to where `row` begins. What follows there is written later: the rest of the
-/// sums may be written to it too, which is faster than a copy of any length.
+/// `left += x · delta; right += y · delta`.
+#[inline(always)]
+fn add_scaled<const SIMD: u8, const N: usize>(
+    x: f32,
+    y: f32,
+    delta: &[f32; N],
+    left: &mut [f32; N],
+    right: &mut [f32; N],
+) {
+    for ((left, right), &delta) in left.iter_mut().zip(right).zip(delta) {
+        *left = fma::<SIMD>(x, delta, *left);
+        *right = fma::<SIMD>(y, delta, *right);
+    }
+}
+
+/// `N` values from `start` on, with zeros for those that there are not.
+#[inline(always)]
+fn get<const N: usize>(values: &[f32], start: usize) -> [f32; N] {
+    let values = values.get(start..).unwrap_or_default();
+    values.first_chunk().copied().unwrap_or_else(|| {
+        let mut all = [0.0; N];
+        all[..values.len()].copy_from_slice(values);
+        all
+    })
+}
+
+/// Writes the sums to where a row begins of which there are `used`. Where there is room the rest of them are written
+/// too, which is faster than a copy of any length: they are what was there before, or is written later.
 #[inline(always)]
 fn put<const N: usize>(sums: &[f32; N], used: usize, row: &mut [f32]) {
     if let Some(whole) = row.first_chunk_mut::<N>() {
@@ -228,6 +271,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::simd::Simd;
+    use super::super::update::scale_and_sum;
     use super::*;
 
     /// Rows of values between −1 and 1.
@@ -252,18 +296,25 @@ mod tests {
         let mut nonzeros = Nonzeros::new(pixels, samples + 1);
         let x = |sample: usize, pixel: usize| f64::from(images[sample * pixels + pixel]) / 255.0;
         let (layer, _) = waves(pixels + 1, width, 0.0);
+        let is_blank = |pixel| (0..samples).all(|sample| x(sample, pixel) == 0.0);
+        let shift: Vec<f32> = (0..pixels).map(|p| if is_blank(p) { 0.0 } else { -0.01 * p as f32 }).collect();
         for simd in Simd::available() {
             // What an earlier, fuller minibatch left behind must not show.
             nonzeros.load(simd, &vec![255; pixels * (samples + 1)]);
             nonzeros.load(simd, images);
             let (start, mut out) = waves(samples, width, 1.0);
             multiply_nonzeros(simd, &nonzeros, &layer, &mut out);
-            let (delta, padded_delta) = waves(samples, width, 2.0);
+            let (delta, mut padded) = waves(samples + 1, width, 2.0);
+            scale_and_sum(simd, 1.0, samples, &mut padded);
+            let factors = Factors { images: &nonzeros, shift: &shift, delta: &padded };
             let mut gradient = vec![f32::NAN; pixels * width];
             // In two parts.
             let (first, second) = gradient.split_at_mut(pixels / 4 * 2 * width);
-            nonzeros_gradient(simd, &nonzeros, 0..pixels / 4 * 2, &padded_delta, first);
-            nonzeros_gradient(simd, &nonzeros, pixels / 4 * 2..pixels, &padded_delta, second);
+            nonzeros_gradient(simd, &factors, 0..pixels / 4 * 2, false, first);
+            nonzeros_gradient(simd, &factors, pixels / 4 * 2..pixels, false, second);
+            let mut added = layer.clone();
+            nonzeros_gradient(simd, &factors, 0..pixels, true, &mut added);
+            assert_eq!(added[pixels * width..], layer[pixels * width..], "{simd:?}");
             for column in 0..width {
                 for (sample, row) in out.iter(samples).enumerate() {
                     let sum: f64 =
@@ -271,9 +322,11 @@ mod tests {
                     assert!(close(row[column], sum + f64::from(start[sample * width + column])), "{simd:?}");
                 }
                 for pixel in 0..pixels {
-                    let sum: f64 =
-                        (0..samples).map(|s| x(s, pixel) * f64::from(delta[s * width + column])).sum();
-                    assert!(close(gradient[pixel * width + column], sum), "{simd:?}");
+                    let x = |sample| x(sample, pixel) + f64::from(shift[pixel]);
+                    let sum: f64 = (0..samples).map(|s| x(s) * f64::from(delta[s * width + column])).sum();
+                    let index = pixel * width + column;
+                    assert!(close(gradient[index], sum), "{simd:?}");
+                    assert!(close(added[index], f64::from(layer[index]) + sum), "{simd:?}");
                 }
             }
         }

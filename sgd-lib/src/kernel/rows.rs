@@ -56,6 +56,11 @@ impl Rows {
         self.padded(rows).chunks_exact(self.stride).map(|row| &row[..self.width])
     }
 
+    /// The row with this number, without its padding.
+    pub(crate) fn row(&self, number: usize) -> &[f32] {
+        &self.padded(number + 1)[number * self.stride..][..self.width]
+    }
+
     /// Sets each of the first `rows` rows to `row`.
     pub(crate) fn fill(&mut self, rows: usize, row: &[f32]) {
         let (width, stride) = (self.width, self.stride);
