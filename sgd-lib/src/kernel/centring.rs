@@ -28,20 +28,22 @@ multiversion! {
 
 #[inline(always)]
 fn bias_factors_all<const SIMD: u8>(images: &[u8], shift: &[f32], factors: &mut [f32]) {
-    let square: f32 = shift.iter().map(|x| x * x).sum();
+    const SHARE: f32 = 1.0 / 255.0;
+    let term = |pixel: u8, shift: f32, sum: f32| {
+        fma::<SIMD>(fma::<SIMD>(f32::from(pixel), SHARE, shift), shift, sum)
+    };
+    let (shifts, last_shifts) = shift.as_chunks::<LANES>();
     for (factor, image) in factors.iter_mut().zip(images.chunks_exact(shift.len())) {
         let (pixels, last_pixels) = image.as_chunks::<LANES>();
-        let (shifts, last_shifts) = shift.as_chunks::<LANES>();
         let mut sums = [0.0; LANES];
         for (pixels, shifts) in pixels.iter().zip(shifts) {
             for lane in 0..LANES {
-                sums[lane] = fma::<SIMD>(f32::from(pixels[lane]), shifts[lane], sums[lane]);
+                sums[lane] = term(pixels[lane], shifts[lane], sums[lane]);
             }
         }
-        for ((sum, &pixel), &shift) in sums.iter_mut().zip(last_pixels).zip(last_shifts) {
-            *sum = fma::<SIMD>(f32::from(pixel), shift, *sum);
-        }
-        *factor = 1.0 + square + sums.iter().sum::<f32>() / 255.0;
+        let sum = sums.into_iter().sum();
+        let last = last_pixels.iter().zip(last_shifts);
+        *factor = 1.0 + last.fold(sum, |sum, (&pixel, &shift)| term(pixel, shift, sum));
     }
 }
 

@@ -5,11 +5,17 @@
 //! is read once for all samples, and its row of the gradient is summed in registers and
 //! written once.
 
+use std::iter;
 use std::ops::Range;
 
 use super::compaction::{Pairs, compact};
 use super::rows::Rows;
+#[cfg(target_arch = "x86_64")]
+use super::simd::AVX2;
 use super::simd::{AVX512, LANES, Simd, fma, multiversion};
+#[cfg(target_arch = "x86_64")]
+use super::vector::{Avx2, Avx512};
+use super::vector::{Portable, Registers, Vector};
 
 /// A sample's number is stored in what is left of 32 bits beside two pixels.
 const MAX_SAMPLES: usize = 1 << 16;
@@ -171,7 +177,7 @@ fn forward_block<const SIMD: u8, const N: usize>(
 pub(crate) struct Factors<'a> {
     /// One factor of each product.
     pub(crate) images: &'a Nonzeros,
-    /// What is added to each pixel in all images, unless it is blank in all of them together with its neighbour.
+    /// What is added to each pixel in all images: nothing where it is blank in all of them.
     pub(crate) shift: &'a [f32],
     /// The other factor, a row an image and then a row with their sum. All padding is zero.
     pub(crate) delta: &'a Rows,
@@ -185,84 +191,82 @@ multiversion! {
 
 #[inline(always)]
 fn backward<const SIMD: u8>(factors: &Factors<'_>, pixels: Range<usize>, add: bool, gradient: &mut [f32]) {
-    let (images, stride) = (factors.images, factors.delta.stride());
-    assert!(pixels.start.is_multiple_of(2) && pixels.end <= images.pixels, "pixels {pixels:?}");
+    assert!(pixels.start.is_multiple_of(2) && pixels.end <= factors.images.pixels, "pixels {pixels:?}");
     assert!(gradient.len() >= pixels.len() * factors.delta.width(), "gradient of the input layer's weights");
-    by_column_blocks!(stride, backward_block(factors, &pixels, add, gradient));
+    match SIMD {
+        #[cfg(target_arch = "x86_64")]
+        AVX512 => by_columns::<Avx512>(factors, &pixels, add, gradient),
+        #[cfg(target_arch = "x86_64")]
+        AVX2 => by_columns::<Avx2>(factors, &pixels, add, gradient),
+        _ => by_columns::<Portable>(factors, &pixels, add, gradient),
+    }
 }
 
+/// As many vectors of two rows at a time as there are registers for, the last ones first.
 #[inline(always)]
-fn backward_block<const SIMD: u8, const N: usize>(
+fn by_columns<T: Registers>(factors: &Factors<'_>, pixels: &Range<usize>, add: bool, gradient: &mut [f32]) {
+    let mut end = factors.delta.stride() / LANES;
+    while end > 0 {
+        end -= match (T::COUNT, end) {
+            (28, 7..) => backward_block::<T, 7>(factors, pixels, add, gradient, end - 7),
+            (28, 4..) => backward_block::<T, 4>(factors, pixels, add, gradient, end - 4),
+            (_, 3..) => backward_block::<T, 3>(factors, pixels, add, gradient, end - 3),
+            (_, 2) => backward_block::<T, 2>(factors, pixels, add, gradient, end - 2),
+            _ => backward_block::<T, 1>(factors, pixels, add, gradient, end - 1),
+        };
+    }
+}
+
+/// `V` vectors of each row from the one with the number `vector` on. Returns `V`.
+#[inline(always)]
+fn backward_block<T: Registers, const V: usize>(
     factors: &Factors<'_>,
     pixels: &Range<usize>,
     add: bool,
     gradient: &mut [f32],
-    column: usize,
+    vector: usize,
 ) -> usize {
     let Factors { images, shift, delta } = *factors;
-    let (width, stride) = (delta.width(), delta.stride());
-    let (used, delta) = (N.min(width - column), delta.padded(images.samples + 1));
-    let sums: [f32; N] = *block(delta, images.samples * stride + column);
+    let (width, stride, column) = (delta.width(), delta.stride() / LANES, vector * LANES);
+    let (delta, _) = delta.padded(images.samples + 1).as_chunks::<LANES>();
     let pairs = shift[pixels.clone()].chunks(2).zip(images.pairs.lists(pixels.start / 2));
     for (index, (shift, entries)) in pairs.enumerate() {
         if add && entries.is_empty() {
             continue;
         }
-        let start = 2 * index * width + column;
-        let (mut left, mut right) = ([0.0; N], [0.0; N]);
-        if add {
-            (left, right) = (get(gradient, start), get(gradient, start + width));
+        let (mut left, mut right) = ([T::Whole::splat(0.0); V], [T::Whole::splat(0.0); V]);
+        let sums = (images.samples, shift[0], shift.get(1).copied().unwrap_or_default());
+        for (sample, x, y) in iter::once(sums).chain(entries.iter().map(|&entry| unpack(entry))) {
+            let Some(delta) = delta[sample * stride + vector..].first_chunk::<V>() else { break };
+            let (x, y) = (T::Whole::splat(x), T::Whole::splat(y));
+            for v in 0..V {
+                let delta = T::Whole::load(&delta[v]);
+                left[v] = left[v].add_scaled(x, delta);
+                right[v] = right[v].add_scaled(y, delta);
+            }
         }
-        if !entries.is_empty() {
-            let (x, y) = (shift[0], shift.get(1).copied().unwrap_or_default());
-            add_scaled::<SIMD, N>(x, y, &sums, &mut left, &mut right);
-        }
-        for &entry in entries {
-            let (sample, x, y) = unpack(entry);
-            add_scaled::<SIMD, N>(x, y, block(delta, sample * stride + column), &mut left, &mut right);
-        }
-        put(&left, used, &mut gradient[start..]);
-        if shift.len() > 1 {
-            put(&right, used, &mut gradient[start + width..]);
+        for (row, sums) in [left, right].iter().enumerate().take(shift.len()) {
+            let start = (2 * index + row) * width;
+            put(sums, width - column, add, &mut gradient[start + column..]);
         }
     }
-    N
+    V
 }
 
-/// `left += x · delta; right += y · delta`.
+/// Writes the sums to where there are `used` values left of a row, or adds them. What follows the row is written
+/// later and by then only zeros are added to it: so they are whole vectors, as long as there is room.
 #[inline(always)]
-fn add_scaled<const SIMD: u8, const N: usize>(
-    x: f32,
-    y: f32,
-    delta: &[f32; N],
-    left: &mut [f32; N],
-    right: &mut [f32; N],
-) {
-    for ((left, right), &delta) in left.iter_mut().zip(right).zip(delta) {
-        *left = fma::<SIMD>(x, delta, *left);
-        *right = fma::<SIMD>(y, delta, *right);
-    }
-}
-
-/// `N` values from `start` on, with zeros for those that there are not.
-#[inline(always)]
-fn get<const N: usize>(values: &[f32], start: usize) -> [f32; N] {
-    let values = values.get(start..).unwrap_or_default();
-    values.first_chunk().copied().unwrap_or_else(|| {
-        let mut all = [0.0; N];
-        all[..values.len()].copy_from_slice(values);
-        all
-    })
-}
-
-/// Writes the sums to where a row begins of which there are `used`. Where there is room the rest of them are written
-/// too, which is faster than a copy of any length: they are what was there before, or is written later.
-#[inline(always)]
-fn put<const N: usize>(sums: &[f32; N], used: usize, row: &mut [f32]) {
-    if let Some(whole) = row.first_chunk_mut::<N>() {
-        *whole = *sums;
-    } else if let Some(row) = row.get_mut(..used) {
-        row.copy_from_slice(&sums[..used]);
+fn put<T: Vector<LANES>, const V: usize>(sums: &[T; V], used: usize, add: bool, row: &mut [f32]) {
+    let (whole, rest) = row.as_chunks_mut::<LANES>();
+    for v in 0..V {
+        if let Some(target) = whole.get_mut(v) {
+            let sum = if add { T::load(target).add(sums[v]) } else { sums[v] };
+            sum.store(target);
+        } else if v * LANES < used {
+            let target = &mut rest[..used - v * LANES];
+            let sum = if add { T::load_first(target).add(sums[v]) } else { sums[v] };
+            sum.store_first(target);
+        }
     }
 }
 
