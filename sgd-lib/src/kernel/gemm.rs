@@ -9,95 +9,13 @@ use std::array;
 use std::cell::RefCell;
 use std::ops::Range;
 
+use super::matrix::{Matrix, MatrixMut};
 #[cfg(target_arch = "x86_64")]
 use super::simd::{AVX2, AVX512};
 use super::simd::{LANES, Simd, multiversion};
 #[cfg(target_arch = "x86_64")]
 use super::vector::{Avx2, Avx512};
 use super::vector::{Portable, Registers, Vector};
-
-/// A borrowed matrix, in place or transposed.
-#[derive(Clone, Copy, Debug)]
-pub struct Matrix<'a> {
-    values: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
-}
-
-/// A borrowed row-major matrix to write to.
-#[derive(Debug)]
-pub struct MatrixMut<'a> {
-    values: &'a mut [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-}
-
-impl<'a> Matrix<'a> {
-    /// `rows × columns` values, row after row.
-    ///
-    /// # Panics
-    /// If `values` is shorter.
-    pub fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
-        Self::strided(values, rows, columns, columns)
-    }
-
-    /// As [`Matrix::new`], with each row starting `stride` values after the one before.
-    ///
-    /// # Panics
-    /// If `values` is too short, or rows would overlap.
-    pub fn strided(values: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
-        check(values.len(), rows, columns, stride);
-        Self { values, rows, columns, row_stride: stride, column_stride: 1 }
-    }
-
-    /// The transposed matrix; nothing is copied.
-    #[must_use]
-    pub fn transposed(self) -> Self {
-        Self {
-            values: self.values,
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-        }
-    }
-}
-
-impl<'a> MatrixMut<'a> {
-    /// `rows × columns` values, row after row.
-    ///
-    /// # Panics
-    /// If `values` is shorter.
-    pub fn new(values: &'a mut [f32], rows: usize, columns: usize) -> Self {
-        Self::strided(values, rows, columns, columns)
-    }
-
-    /// As [`MatrixMut::new`], with each row starting `stride` values after the one before.
-    ///
-    /// # Panics
-    /// If `values` is too short, or rows would overlap.
-    pub fn strided(values: &'a mut [f32], rows: usize, columns: usize, stride: usize) -> Self {
-        check(values.len(), rows, columns, stride);
-        Self { values, rows, columns, row_stride: stride }
-    }
-}
-
-/// The last value of the last row lies within `length`, rows do not overlap, and
-/// offsets fit the signed strides that the product takes.
-fn check(length: usize, rows: usize, columns: usize, stride: usize) {
-    assert!(columns <= stride, "rows of {columns} values overlap at a stride of {stride}");
-    let needed = match rows {
-        0 => Some(0),
-        rows => (rows - 1).checked_mul(stride).and_then(|start| start.checked_add(columns)),
-    };
-    assert!(
-        needed.is_some_and(|needed| needed <= length) && isize::try_from(stride).is_ok(),
-        "{length} values are too few for {rows} rows of {columns} at a stride of {stride}"
-    );
-}
 
 /// Vectors of a row of the right operand's block, at most.
 const MAX_VECTORS: usize = 4;
@@ -329,6 +247,7 @@ fn tile<T: Registers, const M: usize, const V: usize, const H: usize>(
     if a.column_stride == 1 {
         let lines: [&[f32]; M] =
             array::from_fn(|m| &a.values[(row + m) * a.row_stride..][inner.clone()][..inner.len()]);
+        #[expect(clippy::needless_range_loop, reason = "of the same index of all lines")]
         for k in 0..inner.len() {
             add_outer::<T, M, V, H>(|m| lines[m][k], block, &mut wholes, &mut halves);
             block = block.get(*stride..).unwrap_or_default();
@@ -391,8 +310,8 @@ fn put_row<T: Registers, const V: usize, const H: usize>(
         let length = values.len().min(LANES);
         put(wholes[v], &mut values[..length], add);
     }
-    for h in 0..H {
-        put(halves[h], &mut row[V * LANES..], add);
+    for &half in halves {
+        put(half, &mut row[V * LANES..], add);
     }
 }
 
@@ -437,18 +356,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    #[should_panic(expected = "5 values are too few for 2 rows of 3 at a stride of 3")]
-    fn a_short_slice_is_refused() {
-        Matrix::new(&[0.0; 5], 2, 3);
-    }
-
-    #[test]
-    #[should_panic(expected = "too few")]
-    fn a_shape_whose_size_overflows_is_refused() {
-        Matrix::strided(&[0.0; 5], usize::MAX, 1, usize::MAX / 2);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! | `simd` | one body compiled for several instruction sets, chosen when the program runs |
 //! | `rows` | a row-major matrix whose rows are padded to whole vectors |
 //! | `vector` | sixteen or eight values that stay in registers |
+//! | `matrix` | borrowed matrices |
 //! | `gemm` | dense products |
 //! | `compaction` | images without their blank pixels |
 //! | `prefetch` | asking for memory before it is needed |
@@ -26,6 +27,7 @@ mod compaction;
 mod delta;
 mod dropout;
 mod gemm;
+mod matrix;
 mod nonzeros;
 mod prefetch;
 mod rows;
@@ -39,7 +41,8 @@ pub(crate) use centring::{bias_factors, shift};
 pub(crate) use compaction::inked_pairs;
 pub(crate) use delta::{add, dequantise_add, difference, follow, magnitude, quantise, subtract};
 pub(crate) use dropout::Mask;
-pub use gemm::{Matrix, MatrixMut, gemm};
+pub use gemm::gemm;
+pub use matrix::{Matrix, MatrixMut};
 pub(crate) use nonzeros::{Factors, Nonzeros, multiply_nonzeros, nonzeros_gradient, widen};
 pub(crate) use prefetch::prefetch;
 pub(crate) use rows::Rows;

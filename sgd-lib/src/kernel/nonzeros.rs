@@ -325,8 +325,8 @@ mod tests {
                         (0..pixels).map(|p| x(sample, p) * f64::from(layer[p * width + column])).sum();
                     assert!(close(row[column], sum + f64::from(start[sample * width + column])), "{simd:?}");
                 }
-                for pixel in 0..pixels {
-                    let x = |sample| x(sample, pixel) + f64::from(shift[pixel]);
+                for (pixel, &shift) in shift.iter().enumerate() {
+                    let x = |sample| x(sample, pixel) + f64::from(shift);
                     let sum: f64 = (0..samples).map(|s| x(s) * f64::from(delta[s * width + column])).sum();
                     let index = pixel * width + column;
                     assert!(close(gradient[index], sum), "{simd:?}");

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::gemm::{Matrix, MatrixMut};
+use super::matrix::{Matrix, MatrixMut};
 use super::simd::LANES;
 
 /// Bytes of a cache line, and of the widest vector: rows start on such a boundary, as a

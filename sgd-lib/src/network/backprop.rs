@@ -186,55 +186,86 @@ impl Backprop {
     /// One layer: from the gradient in its weighted sums (in the logits, for the last one, in whose place it
     /// lies) to that in the sums of the layer before and in its own parameters.
     fn backward(&mut self, index: usize, parameters: &mut [f32], count: usize, purpose: &mut Purpose<'_>) {
-        let Forward { simd, layers, input, outputs } = &mut self.forward;
-        let (simd, layer) = (*simd, &layers[index]);
-        let (inputs, outputs) = outputs.split_at_mut(index);
+        let Forward { simd, layers, outputs, .. } = &mut self.forward;
         let (before, deltas) = self.deltas.split_at_mut(index);
-        let delta = deltas.first_mut().unwrap_or(&mut outputs[0]);
+        let delta = deltas.first_mut().unwrap_or(&mut outputs[index]);
         if let Some(before) = before.last_mut() {
-            let weights = layer.weight_matrix(parameters);
+            let weights = layers[index].weight_matrix(parameters);
             gemm(delta.matrix(count), weights.transposed(), false, &mut before.matrix_mut(count));
-            multiply(simd, count, &self.slopes[index - 1], before);
+            multiply(*simd, count, &self.slopes[index - 1], before);
         }
         let factor = if let Purpose::Descend(rate) = purpose { -*rate } else { 1.0 };
-        scale_and_sum(simd, factor, count, delta);
-        let weight_gradient = |rows: Range<usize>, add, gradient: &mut [f32]| match inputs.last() {
-            None => input.weight_gradient(simd, rows, delta, add, gradient),
-            Some(inputs) => {
-                let mut gradient = MatrixMut::new(gradient, rows.len(), layer.outputs);
-                let inputs = inputs.columns(count, rows).transposed();
-                gemm(inputs, delta.matrix(count), add, &mut gradient);
-            }
-        };
+        scale_and_sum(*simd, factor, count, delta);
+        match purpose {
+            Purpose::Descend(_) => self.step(index, parameters, count),
+            Purpose::Apply(apply) => self.hand_out(index, parameters, count, apply),
+        }
+    }
+
+    /// Adds the gradient in a layer's parameters to them, from that in its weighted sums.
+    fn step(&mut self, index: usize, parameters: &mut [f32], count: usize) {
+        let layer = &self.forward.layers[index];
+        let delta = self.deltas.get(index).unwrap_or(&self.forward.outputs[index]);
+        // What follows the weights lets the kernels write whole vectors.
+        let weights = &mut parameters[layer.weights.start..layer.biases.end];
+        self.forward.weight_gradient(index, 0..layer.inputs, count, delta, true, weights);
         let biases = &mut self.biases[..layer.outputs];
+        self.forward.bias_gradient(index, count, delta, biases);
+        let parameters = &mut parameters[layer.biases.clone()];
+        parameters.iter_mut().zip(biases).for_each(|(parameter, step)| *parameter += *step);
+    }
+
+    /// Hands the gradient in a layer's parameters out.
+    fn hand_out(
+        &mut self,
+        index: usize,
+        parameters: &mut [f32],
+        count: usize,
+        apply: &mut dyn FnMut(Part<'_>),
+    ) {
+        let layer = &self.forward.layers[index];
+        let delta = self.deltas.get(index).unwrap_or(&self.forward.outputs[index]);
+        let rows_at_once = part_rows(layer);
+        for first in (0..layer.inputs).step_by(rows_at_once) {
+            let rows = first..layer.inputs.min(first + rows_at_once);
+            let gradient = &mut self.part[..rows.len() * layer.outputs];
+            self.forward.weight_gradient(index, rows, count, delta, false, gradient);
+            let start = layer.weights.start + first * layer.outputs;
+            apply(Part { start, gradient, parameters: &mut parameters[start..][..gradient.len()] });
+        }
+        let biases = &mut self.biases[..layer.outputs];
+        self.forward.bias_gradient(index, count, delta, biases);
+        let (start, parameters) = (layer.biases.start, &mut parameters[layer.biases.clone()]);
+        apply(Part { start, gradient: biases, parameters });
+    }
+}
+
+impl Forward {
+    /// Some rows of the gradient in a layer's weights, or with `add` added to what `gradient` holds, after a pass
+    /// with `count` samples. As [`Input::weight_gradient`](super::input::Input::weight_gradient).
+    fn weight_gradient(
+        &self,
+        index: usize,
+        rows: Range<usize>,
+        count: usize,
+        delta: &Rows,
+        add: bool,
+        gradient: &mut [f32],
+    ) {
+        let Some(before) = index.checked_sub(1) else {
+            return self.input.weight_gradient(self.simd, rows, delta, add, gradient);
+        };
+        let mut gradient = MatrixMut::new(gradient, rows.len(), delta.width());
+        let inputs = self.outputs[before].columns(count, rows).transposed();
+        gemm(inputs, delta.matrix(count), add, &mut gradient);
+    }
+
+    /// The gradient in a layer's biases.
+    fn bias_gradient(&self, index: usize, count: usize, delta: &Rows, biases: &mut [f32]) {
         if index == 0 {
-            input.bias_gradient(delta, biases);
+            self.input.bias_gradient(delta, biases);
         } else {
             biases.copy_from_slice(delta.row(count));
-        }
-        match purpose {
-            Purpose::Descend(_) => {
-                // What follows the weights lets the kernels write whole vectors.
-                weight_gradient(
-                    0..layer.inputs,
-                    true,
-                    &mut parameters[layer.weights.start..layer.biases.end],
-                );
-                let parameters = &mut parameters[layer.biases.clone()];
-                parameters.iter_mut().zip(biases).for_each(|(parameter, step)| *parameter += *step);
-            }
-            Purpose::Apply(apply) => {
-                let rows_at_once = part_rows(layer);
-                for first in (0..layer.inputs).step_by(rows_at_once) {
-                    let rows = first..layer.inputs.min(first + rows_at_once);
-                    let gradient = &mut self.part[..rows.len() * layer.outputs];
-                    weight_gradient(rows, false, gradient);
-                    let start = layer.weights.start + first * layer.outputs;
-                    apply(Part { start, gradient, parameters: &mut parameters[start..][..gradient.len()] });
-                }
-                let start = layer.biases.start;
-                apply(Part { start, gradient: biases, parameters: &mut parameters[layer.biases.clone()] });
-            }
         }
     }
 }
