@@ -16,7 +16,7 @@ use crate::binaries::binary;
 use crate::processes::{self, Process};
 
 /// What the stack file and commands take from the environment: a scenario says it itself.
-const VARIABLES: [&str; 14] = [
+const VARIABLES: [&str; 16] = [
     "DATABASE",
     "DATASET",
     "DATASET_SOURCE",
@@ -24,12 +24,14 @@ const VARIABLES: [&str; 14] = [
     "GATEWAY_HOSTNAME",
     "LOCAL_STORE_URL",
     "REGISTRY",
+    "STORE_CA_SECRET",
     "STORE_SECRET",
     "STORE_URL",
     "TAG",
     "OPENFAAS_URL",
     "ROUNDS",
     "store_url",
+    "store_ca_secret",
     "store_password_secret",
 ];
 

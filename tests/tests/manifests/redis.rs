@@ -61,6 +61,23 @@ fn functions_may_give_the_commands_that_the_store_gives_and_no_other() {
     assert_eq!(allowed(), wanted, "users.acl in deploy/redis/config.yaml and sgd-lib/src/store/redis differ");
 }
 
+/// The words of a user's rule that say what it may touch and do.
+fn permissions(rule: &str) -> Vec<&str> {
+    rule.split_whitespace().filter(|word| word.starts_with(['~', '+', '&', '-', '%'])).collect()
+}
+
+#[test]
+fn the_rule_that_is_told_is_that_of_the_manifests() {
+    let told = include_str!("../../../SECURITY.md").lines();
+    let told = told.filter_map(|line| line.trim().strip_prefix("ACL SETUSER downpour ")).collect::<Vec<_>>();
+    let config = manifest::of("redis/config.yaml");
+    let users = text(&config[0].value["data"]["users.acl"]);
+    let functions = users.lines().find(|line| line.starts_with("user default ")).unwrap();
+    let [told] = told[..] else { panic!("SECURITY.md tells {} rules", told.len()) };
+    assert!(told.starts_with("reset on >PASSWORD "), "{told}");
+    assert_eq!(permissions(told), permissions(functions));
+}
+
 #[test]
 fn everybody_gets_what_is_theirs() {
     for file in BOTH {

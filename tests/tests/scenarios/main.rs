@@ -10,6 +10,7 @@ mod deaths;
 mod deliveries;
 mod doctor;
 mod elsewhere;
+mod encrypted;
 mod endings;
 mod engines;
 mod grid;

@@ -8,7 +8,7 @@ use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, Redis
 
 use super::tls::{Tls, no_trust};
 use super::wire::Wire;
-use crate::store::StoreError;
+use crate::store::{StoreError, without_password};
 
 /// No reply takes longer, blocking reads included.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -112,14 +112,6 @@ impl Pool {
 pub(super) fn breaks_connection(error: &RedisError) -> bool {
     let loading = error.kind() == ErrorKind::Server(redis::ServerErrorKind::BusyLoading);
     loading || matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse) || error.is_unrecoverable_error()
-}
-
-/// The address without what stands before an `@`.
-fn without_password(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme => format!("{}://***{}", &url[..scheme], &url[at..]),
-        _ => url.to_owned(),
-    }
 }
 
 #[cfg(test)]
