@@ -39,6 +39,7 @@ const VARIABLES: [&str; 16] = [
 #[derive(Debug)]
 pub struct Place {
     dir: TempDir,
+    talkative: bool,
 }
 
 impl Place {
@@ -49,7 +50,14 @@ impl Place {
             binary(program);
         }
         let dir = TempDir::with_prefix("downpour-scenario-").expect("a temporary folder");
-        Self { dir }
+        Self { dir, talkative: false }
+    }
+
+    /// The same, where programs say all that they can say.
+    #[must_use]
+    pub fn talkative(mut self) -> Self {
+        self.talkative = true;
+        self
     }
 
     /// A path in it.
@@ -72,6 +80,9 @@ impl Place {
             command.env_remove(variable);
         }
         command.args(args).current_dir(self.dir.path()).env("DOWNPOUR_STATE", self.path("state"));
+        if self.talkative {
+            command.env("RUST_LOG", "trace");
+        }
         command
     }
 

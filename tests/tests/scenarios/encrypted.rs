@@ -11,9 +11,12 @@ use scenarios::{Data, Place, Platform, stack_with};
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::passwords::{files_that_tell, tells};
+
 /// No text has it by chance.
 const PASSWORD: &str = "q7Zk-the-password-of-training-v2Xw";
 const ADMIN: &str = "q7Zk-the-password-of-the-administrator-v2Xw";
+const SECRETS: [&str; 2] = [PASSWORD, ADMIN];
 const SECURITY: &str = include_str!("../../../SECURITY.md");
 
 /// What SECURITY.md tells an administrator to enter, without its first two words.
@@ -77,9 +80,8 @@ impl Redis {
 
 /// A platform whose functions use that Redis, by its secrets.
 fn platform(redis: &Redis) -> Platform {
-    // Whatever the programs can say, they say.
-    let stack = stack_with(&[("  # Empty counts as not given.\n", "  RUST_LOG: trace\n")]);
-    let mut platform = Platform::with_redis(Place::new(), &stack, &redis.url());
+    let stack = stack_with(&[]);
+    let mut platform = Platform::with_redis(Place::new().talkative(), &stack, &redis.url());
     platform.store_url = redis.url_of_admin();
     platform.put_secret("redis-password", PASSWORD);
     platform.put_secret("redis-ca", &fs::read_to_string(redis.certificate()).unwrap());
@@ -91,24 +93,6 @@ fn platform(redis: &Redis) -> Platform {
     let stack = stack.replace("secrets: [${STORE_SECRET:-}]", "secrets: [redis-password, redis-ca]");
     platform.deploy(&Stack::parse(&stack, secret).unwrap());
     platform
-}
-
-/// Every file below a folder that says one of the passwords.
-fn files_that_tell(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap().flatten() {
-        let (path, kind) = (entry.path(), entry.file_type().unwrap());
-        if kind.is_dir() {
-            found.extend(files_that_tell(&path));
-        } else if kind.is_file() && tells(&fs::read(&path).unwrap_or_default()) {
-            found.push(path);
-        }
-    }
-    found
-}
-
-fn tells(text: &[u8]) -> bool {
-    [PASSWORD, ADMIN].iter().any(|secret| text.windows(secret.len()).any(|part| part == secret.as_bytes()))
 }
 
 #[test]
@@ -137,10 +121,9 @@ fn a_network_is_trained_under_tls_by_a_user_who_may_do_nothing_else_and_no_passw
         &file(&certificate),
     ];
     for command in [&["runs"][..], &["status"], &["report"], &["export"], &["delete", run.name()]] {
-        let mut command = place.command(&[command, &access].concat());
-        let output = command.env("RUST_LOG", "trace").output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        assert!(!tells(&output.stdout) && !tells(&output.stderr), "{command:?}");
+        let finished = place.downpour(&[command, &access].concat());
+        assert!(!tells(finished.stderr.as_bytes(), &SECRETS), "{}", finished.stderr);
+        assert!(!tells(finished.succeeded().as_bytes(), &SECRETS), "{command:?}");
     }
     assert_eq!(as_admin(&["ACL", "LOG"]), "", "Redis refused something");
     let keys = as_admin(&["KEYS", "*"]);
@@ -151,9 +134,10 @@ fn a_network_is_trained_under_tls_by_a_user_who_may_do_nothing_else_and_no_passw
     assert!(log.contains("TRACE"), "{log}");
     // In what functions said, in what `up` said, and in every file of the state folder but the two secrets.
     let (place, ended) = platform.down();
-    assert!(!tells(ended.stdout.as_bytes()) && !tells(ended.stderr.as_bytes()));
+    let said = [ended.stdout, ended.stderr].concat();
+    assert!(said.contains("TRACE") && !tells(said.as_bytes(), &SECRETS), "{said}");
     let expected = [place.path("password"), place.path("state/gateway/secrets/redis-password")];
-    let mut telling = files_that_tell(&place.path(""));
+    let mut telling = files_that_tell(&place.path(""), &SECRETS);
     telling.sort();
     assert_eq!(telling, expected);
 }
