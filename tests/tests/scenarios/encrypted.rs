@@ -22,7 +22,7 @@ const SECURITY: &str = include_str!("../../../SECURITY.md");
 /// What SECURITY.md tells an administrator to enter, without its first two words.
 fn rule() -> String {
     let line = SECURITY.lines().find_map(|line| line.trim().strip_prefix("ACL SETUSER "));
-    line.expect("the rule").replace("PASSWORD", PASSWORD)
+    line.unwrap().replace("PASSWORD", PASSWORD)
 }
 
 /// A server under TLS, with a certificate of its own and its users.
@@ -72,7 +72,7 @@ impl Redis {
             .arg(self.certificate())
             .args(command)
             .output()
-            .expect("redis-cli");
+            .unwrap();
         let text = [output.stdout, output.stderr].concat();
         String::from_utf8_lossy(&text).trim_end().to_owned()
     }

@@ -63,5 +63,5 @@ fn the_password_of_the_gateway_is_told_nowhere() {
     said += &[ended.stdout, ended.stderr].concat();
     assert!(said.contains("TRACE") && !tells(said.as_bytes(), &SECRETS), "{said}");
     assert!(!tells(said.as_bytes(), &[&PASSWORD[1..]]), "the wrong one neither: {said}");
-    assert_eq!(files_that_tell(&place.path(""), &SECRETS), [PathBuf::new(); 0]);
+    assert_eq!(files_that_tell(&place.path(""), &SECRETS), Vec::<PathBuf>::new());
 }
