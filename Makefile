@@ -41,9 +41,10 @@ test: deps ## Run every test
 test-kubectl: build ## Run the real kubectl, which must be on the PATH, against the local gateway
 	$(CARGO) test --release --locked --workspace --test scenarios kubectl -- --ignored
 
-lint: ## Check format and lints; warnings are errors
+lint: ## Check format, lints and, where cargo-deny is, dependencies; warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+	@scripts/deny.sh
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

@@ -90,6 +90,10 @@ try() {
     else
         ran=$(serve "$name" "$image")
     fi
+    if [ "$architecture" = "$(architecture_here)" ] && "$engine" run --rm --entrypoint /bin/sh "$image" -c : 2>/dev/null
+    then
+        fail "$image has a shell, wanted is none"
+    fi
     printf '%-14s %-7s %6.1f MiB  %s\n' "$name" "$architecture" "$(echo "$size" | awk '{ print $1 / 1048576 }')" "$ran"
 }
 

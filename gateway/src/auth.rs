@@ -10,27 +10,31 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::Shared;
+use crate::digest::Sha256Digest;
 use crate::error::{GatewayError, StorageError};
 
-/// A user name and a password.
+/// A user name and a password, as their digests: these have one length, and nobody can read them.
 pub(crate) struct Credentials {
-    user: String,
-    password: String,
+    user: Sha256Digest,
+    password: Sha256Digest,
 }
 
 impl Credentials {
-    /// Reads the files that OpenFaaS keeps in its secret `basic-auth`.
-    pub(crate) fn read(folder: &Path) -> Result<Self, GatewayError> {
-        Ok(Self {
-            user: read_one(&folder.join("basic-auth-user"))?,
-            password: read_one(&folder.join("basic-auth-password"))?,
-        })
+    fn new(user: &[u8], password: &[u8]) -> Self {
+        Self { user: Sha256::digest(user).into(), password: Sha256::digest(password).into() }
     }
 
-    /// Whether the header `Authorization` holds exactly these, in a time that does not depend on where they differ.
+    /// Reads the files that OpenFaaS keeps in its secret `basic-auth`.
+    pub(crate) fn read(folder: &Path) -> Result<Self, GatewayError> {
+        let [user, password] = ["basic-auth-user", "basic-auth-password"].map(|name| folder.join(name));
+        Ok(Self::new(read_one(&user)?.as_bytes(), read_one(&password)?.as_bytes()))
+    }
+
+    /// Whether the header `Authorization` holds exactly these, in a time that depends on the header alone.
     fn admit(&self, header: Option<&HeaderValue>) -> bool {
         let decoded = header
             .and_then(|value| value.to_str().ok())
@@ -39,9 +43,9 @@ impl Credentials {
             .and_then(|(_, encoded)| STANDARD.decode(encoded.trim()).ok());
         let Some(decoded) = decoded else { return false };
         let Some(colon) = decoded.iter().position(|byte| *byte == b':') else { return false };
-        let user = decoded[..colon].ct_eq(self.user.as_bytes());
-        let password = decoded[colon + 1..].ct_eq(self.password.as_bytes());
-        (user & password).into()
+        let given = Self::new(&decoded[..colon], &decoded[colon + 1..]);
+        // Both are compared, and each to its end.
+        (given.user.ct_eq(&self.user) & given.password.ct_eq(&self.password)).into()
     }
 }
 
@@ -112,7 +116,7 @@ mod tests {
 
     #[test]
     fn only_the_exact_credentials_are_admitted() {
-        let credentials = Credentials { user: "admin".into(), password: "a:b".into() };
+        let credentials = Credentials::new(b"admin", b"a:b");
         let admit = |value: &str| credentials.admit(Some(&HeaderValue::from_str(value).unwrap()));
         let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
         assert!(admit(&basic("admin:a:b")));

@@ -16,6 +16,11 @@ const LONGEST_SOCKET_PATH: usize = 100;
 pub(crate) enum Address {
     Tcp(u16),
     Unix(PathBuf),
+    Tls {
+        port: u16,
+        /// A way in without TLS.
+        socket: PathBuf,
+    },
 }
 
 /// A connection of either kind.
@@ -25,13 +30,18 @@ impl Stream for UnixStream {}
 
 impl Address {
     /// An address of the wanted kind for a server in `dir` (absolute), free right now.
-    pub(crate) fn choose(transport: Transport, dir: &Path) -> io::Result<Self> {
+    pub(crate) fn choose(transport: &Transport, dir: &Path) -> io::Result<Self> {
         let socket = dir.join("redis.sock");
-        if transport == Transport::UnixSocket && socket.as_os_str().len() <= LONGEST_SOCKET_PATH {
-            return Ok(Self::Unix(socket));
+        let fits = socket.as_os_str().len() <= LONGEST_SOCKET_PATH;
+        match transport {
+            Transport::UnixSocket if fits => Ok(Self::Unix(socket)),
+            Transport::Tcp | Transport::UnixSocket => Ok(Self::Tcp(free_port()?)),
+            Transport::Tls { .. } if fits => Ok(Self::Tls { port: free_port()?, socket }),
+            Transport::Tls { .. } => {
+                let why = format!("more than {LONGEST_SOCKET_PATH} bytes, too long for a Unix socket in it");
+                Err(io::Error::new(io::ErrorKind::InvalidInput, why))
+            }
         }
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        Ok(Self::Tcp(port))
     }
 
     /// The address as Redis clients take it.
@@ -39,10 +49,11 @@ impl Address {
         match self {
             Self::Tcp(port) => format!("redis://127.0.0.1:{port}"),
             Self::Unix(path) => format!("redis+unix://{}", percent_encoded(path)),
+            Self::Tls { port, .. } => format!("rediss://localhost:{port}"),
         }
     }
 
-    /// Connects; reads and writes give up after `timeout`.
+    /// Connects, without TLS; reads and writes give up after `timeout`.
     pub(crate) fn connect(&self, timeout: Duration) -> io::Result<Box<dyn Stream>> {
         match self {
             Self::Tcp(port) => {
@@ -51,7 +62,7 @@ impl Address {
                 stream.set_write_timeout(Some(timeout))?;
                 Ok(Box::new(stream))
             }
-            Self::Unix(path) => {
+            Self::Unix(path) | Self::Tls { socket: path, .. } => {
                 let stream = UnixStream::connect(path)?;
                 stream.set_read_timeout(Some(timeout))?;
                 stream.set_write_timeout(Some(timeout))?;
@@ -59,6 +70,10 @@ impl Address {
             }
         }
     }
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 fn percent_encoded(path: &Path) -> String {
@@ -77,8 +92,8 @@ mod tests {
     #[test]
     fn a_long_path_falls_back_to_tcp() {
         let long = PathBuf::from(format!("/{}", "x".repeat(100)));
-        assert!(matches!(Address::choose(Transport::UnixSocket, &long), Ok(Address::Tcp(_))));
-        let short = Address::choose(Transport::UnixSocket, Path::new("/run")).unwrap();
+        assert!(matches!(Address::choose(&Transport::UnixSocket, &long), Ok(Address::Tcp(_))));
+        let short = Address::choose(&Transport::UnixSocket, Path::new("/run")).unwrap();
         assert_eq!(short, Address::Unix(PathBuf::from("/run/redis.sock")));
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{Options, address::Address};
+use crate::{Options, Transport, address::Address};
 
 /// The file's text. `dir` is the server's folder, valid UTF-8 and absolute.
 pub(crate) fn text(options: &Options, dir: &str, address: &Address) -> String {
@@ -21,16 +21,28 @@ pub(crate) fn text(options: &Options, dir: &str, address: &Address) -> String {
         "rdbcompression no".to_owned(),
         "auto-aof-rewrite-min-size 512mb".to_owned(),
     ];
-    match address {
-        Address::Tcp(port) => lines.extend(["bind 127.0.0.1".to_owned(), format!("port {port}")]),
-        Address::Unix(path) => lines.extend([
-            "port 0".to_owned(),
-            format!("unixsocket {}", quoted(&path.to_string_lossy())),
-            "unixsocketperm 700".to_owned(),
-        ]),
+    if let Address::Tcp(port) | Address::Tls { port, .. } = address {
+        lines.push("bind 127.0.0.1".to_owned());
+        let name = if matches!(address, Address::Tcp(_)) { "port" } else { "tls-port" };
+        lines.push(format!("{name} {port}"));
+    }
+    if let Address::Unix(socket) | Address::Tls { socket, .. } = address {
+        lines.push("port 0".to_owned());
+        lines.push(format!("unixsocket {}", path(socket)));
+        lines.push("unixsocketperm 700".to_owned());
+    }
+    if let Transport::Tls { certificate, key } = &options.transport {
+        lines.push(format!("tls-cert-file {}", path(certificate)));
+        lines.push(format!("tls-key-file {}", path(key)));
+        // Users have passwords, not certificates.
+        lines.push("tls-auth-clients no".to_owned());
     }
     lines.extend(options.config.iter().cloned());
     lines.join("\n") + "\n"
+}
+
+fn path(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
 }
 
 /// A value in the quotes and escapes of `redis.conf`.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// How clients reach the server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Transport {
     /// TCP on a free port of 127.0.0.1.
     #[default]
@@ -11,6 +11,13 @@ pub enum Transport {
     /// A Unix socket in the server's folder, which spares a good part of every round trip.
     /// Falls back to [`Transport::Tcp`] where the folder's path is too long for one.
     UnixSocket,
+    /// TLS on a free port of `localhost`. In the folder is a Unix socket, too, for whoever started the server.
+    Tls {
+        /// The file with the server's certificate and those of the authorities between it and a root, PEM.
+        certificate: PathBuf,
+        /// The file with its private key, PEM.
+        key: PathBuf,
+    },
 }
 
 /// What [`LocalRedis::start`](crate::LocalRedis::start) starts. The default suits tests: a temporary

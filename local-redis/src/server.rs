@@ -65,7 +65,7 @@ impl LocalRedis {
         Ok(redis)
     }
 
-    /// Where it listens: `redis://127.0.0.1:PORT` or `redis+unix:///PATH`. It stays the same over
+    /// Where it listens: `redis://127.0.0.1:PORT`, `redis+unix:///PATH` or `rediss://localhost:PORT`. It stays the same over
     /// [`LocalRedis::restart`].
     pub fn url(&self) -> &str {
         &self.url
@@ -273,6 +273,6 @@ fn folder(dir: Option<&Path>) -> Result<(PathBuf, Option<TempDir>), LocalRedisEr
 }
 
 fn choose_address(options: &Options, dir: &Path) -> Result<Address, LocalRedisError> {
-    Address::choose(options.transport, dir)
+    Address::choose(&options.transport, dir)
         .map_err(|source| LocalRedisError::Folder { path: dir.to_owned(), source })
 }

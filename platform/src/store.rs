@@ -15,34 +15,43 @@ pub enum OpenError {
     /// Its address is none.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Its password can't be read.
-    #[error("store_password_secret: {0}")]
-    Secret(#[from] SecretError),
+    /// A secret for it can't be read.
+    #[error("{setting}: {source}")]
+    Secret {
+        /// The setting that names the secret.
+        setting: &'static str,
+        /// Why.
+        source: SecretError,
+    },
 }
 
 /// Opens the store; nothing is connected before the first call.
 ///
 /// # Errors
-/// Its address is none, or the secret with its password can't be read.
+/// Its address is none, or a secret with its password or its authorities can't be read or used.
 pub fn open(
     settings: &Settings,
     lookup: impl Fn(&str) -> Option<String>,
 ) -> Result<Arc<dyn Store>, OpenError> {
-    Ok(Arc::new(with_password(RedisStore::open(settings.store_url.as_str())?, settings, lookup)?))
+    let store = with_password(RedisStore::open(settings.store_url.as_str())?, settings, &lookup)?;
+    Ok(Arc::new(with_authorities(store, settings, lookup)?))
 }
 
 /// The store of this node, if one answers; else why not.
 ///
 /// # Errors
-/// Its address is none, or the secret with its password can't be read.
+/// Its address is none, or a secret with its password or its authorities can't be read or used.
 pub fn open_local(
     settings: &Settings,
     lookup: impl Fn(&str) -> Option<String>,
 ) -> Result<Result<Arc<dyn Store>, StoreError>, OpenError> {
-    let open = || RedisStore::open(settings.local_store_url.as_str());
-    let probe = with_password(open()?.with_patience(PROBE), settings, &lookup)?;
-    match probe.now_ms() {
-        Ok(_) => Ok(Ok(Arc::new(with_password(open()?, settings, lookup)?))),
+    let open = || {
+        let store = with_password(RedisStore::open(settings.local_store_url.as_str())?, settings, &lookup)?;
+        // Within a node there may be no need for TLS.
+        if store.is_encrypted() { with_authorities(store, settings, &lookup) } else { Ok(store) }
+    };
+    match open()?.with_patience(PROBE).now_ms() {
+        Ok(_) => Ok(Ok(Arc::new(open()?))),
         Err(error) => Ok(Err(error)),
     }
 }
@@ -69,16 +78,41 @@ fn with_password(
     settings: &Settings,
     lookup: impl Fn(&str) -> Option<String>,
 ) -> Result<RedisStore, OpenError> {
-    match &settings.store_password_secret {
-        Some(name) => Ok(store.with_password(secrets::read(name, lookup)?)),
-        None => Ok(store),
-    }
+    let Some(name) = &settings.store_password_secret else { return Ok(store) };
+    let failed = |source| OpenError::Secret { setting: "store_password_secret", source };
+    Ok(store.with_password(secrets::read(name, lookup).map_err(failed)?))
+}
+
+fn with_authorities(
+    store: RedisStore,
+    settings: &Settings,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<RedisStore, OpenError> {
+    let Some(name) = &settings.store_ca_secret else { return Ok(store) };
+    let failed = |source| OpenError::Secret { setting: "store_ca_secret", source };
+    let certificates = secrets::read(name, lookup).map_err(failed)?;
+    Ok(store.with_authorities(&format!("the secret {name}"), certificates.as_bytes())?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use sgd_lib::store::MemoryStore;
+
+    #[test]
+    fn authorities_that_are_missing_or_for_no_tls_are_an_error() {
+        let open = |url: &str| {
+            let settings = Settings::from_environment(|name| match name {
+                "store_url" => Some(url.to_owned()),
+                "store_ca_secret" => Some("redis-ca".to_owned()),
+                _ => None,
+            });
+            let lookup = |name: &str| (name == "secret_mount_path").then(|| "/nowhere".to_owned());
+            open(&settings.unwrap(), lookup).err().unwrap().to_string()
+        };
+        let error = open("rediss://h");
+        assert_eq!(error, "store_ca_secret: /nowhere/redis-ca: No such file or directory (os error 2)");
+    }
 
     #[test]
     fn all_pods_on_a_node_have_one_name_for_it() {

@@ -1,4 +1,4 @@
-//! Every promise of the `Store` trait, against both stores.
+//! Every promise of the `Store` trait, against both stores, and Redis under TLS, too.
 
 #![allow(
     clippy::expect_used,
@@ -76,7 +76,7 @@ fn write(key: &str, value: &[u8], expected: u64) -> Write {
 
 #[test]
 fn typed_state_is_compare_and_set() {
-    for test in support::stores() {
+    for test in support::stores_and_tls() {
         let store = &*test.store;
         assert_eq!(store.read("k").unwrap(), None);
         assert_eq!(store.write(&[write("k", b"a", 0)], None).unwrap(), None, "{}", test.name);
@@ -89,7 +89,7 @@ fn typed_state_is_compare_and_set() {
 
 #[test]
 fn several_keys_are_written_together_or_not_at_all() {
-    for test in support::stores() {
+    for test in support::stores_and_tls() {
         let store = &*test.store;
         store.write(&[write("a", b"1", 0)], None).unwrap();
         let stale = [write("b", b"2", 0), write("a", b"2", 0)];
@@ -103,7 +103,7 @@ fn several_keys_are_written_together_or_not_at_all() {
 
 #[test]
 fn what_is_renewed_lives_on_and_what_is_gone_stays_gone() {
-    for test in support::stores() {
+    for test in support::stores_and_tls() {
         let store = &*test.store;
         let (short, name) = (SECOND, test.name);
         store.write(&[write("state", b"a", 0)], Some(short)).unwrap();
@@ -119,7 +119,7 @@ fn what_is_renewed_lives_on_and_what_is_gone_stays_gone() {
 
 #[test]
 fn state_and_blobs_expire() {
-    for test in support::stores() {
+    for test in support::stores_and_tls() {
         let (store, ttl) = (&*test.store, Duration::from_millis(30));
         store.write(&[write("k", b"a", 0)], Some(ttl)).unwrap();
         assert!(store.create_blob("b", b"x", ttl).unwrap());
@@ -133,7 +133,7 @@ fn state_and_blobs_expire() {
 
 #[test]
 fn places_are_given_from_the_lowest_and_once_each() {
-    for test in support::stores() {
+    for test in support::stores_and_tls() {
         let (store, run) = (&*test.store, run(&*test.store));
         for worker in 0..3 {
             let place = format!("call-{worker}");
@@ -152,7 +152,7 @@ fn places_are_given_from_the_lowest_and_once_each() {
 
 #[test]
 fn a_run_that_is_over_or_was_never_there_gives_no_place() {
-    for test in support::stores() {
+    for test in support::stores_and_tls() {
         let (store, run) = (&*test.store, run(&*test.store));
         let nobody = RunKeys::new("nobody").unwrap();
         assert!(matches!(store.claim(&nobody, &request("c", None, "h")).unwrap(), Claim::Over { .. }));
@@ -165,7 +165,7 @@ fn a_run_that_is_over_or_was_never_there_gives_no_place() {
 
 #[test]
 fn a_push_counts_once_and_a_late_one_never() {
-    for test in support::stores() {
+    for test in support::stores_and_tls() {
         let (store, run) = (&*test.store, run(&*test.store));
         let mut first = request("a", Some(0), "first");
         first.ttl = Duration::from_millis(30);
@@ -198,7 +198,7 @@ fn a_push_counts_once_and_a_late_one_never() {
 
 #[test]
 fn a_lease_that_is_given_up_goes_to_whoever_knows_its_token_and_only_once() {
-    for test in support::stores() {
+    for test in support::stores_and_tls() {
         let (store, run) = (&*test.store, run(&*test.store));
         let old = granted(store.claim(&run, &request("a", Some(0), "first")).unwrap());
         let after = |place: &str, holder: &str, token| ClaimRequest {
@@ -232,7 +232,7 @@ fn a_lease_that_is_given_up_goes_to_whoever_knows_its_token_and_only_once() {
 
 #[test]
 fn a_lease_is_given_up_to_its_holder_itself_and_in_a_run_that_was_stopped() {
-    for test in support::stores() {
+    for test in support::stores_and_tls() {
         let (store, run) = (&*test.store, run(&*test.store));
         let first = granted(store.claim(&run, &request("a", Some(0), "first")).unwrap());
         let given =
@@ -249,7 +249,7 @@ fn a_lease_is_given_up_to_its_holder_itself_and_in_a_run_that_was_stopped() {
 
 #[test]
 fn an_expired_lease_that_nobody_took_is_renewed() {
-    for test in support::stores() {
+    for test in support::stores_and_tls() {
         let (store, run) = (&*test.store, run(&*test.store));
         let mut short = request("a", Some(1), "h");
         short.ttl = Duration::from_millis(20);
@@ -273,7 +273,7 @@ fn an_expired_lease_that_nobody_took_is_renewed() {
 
 #[test]
 fn a_deleted_run_takes_no_push() {
-    for test in support::stores() {
+    for test in support::stores_and_tls() {
         let (store, run) = (&*test.store, run(&*test.store));
         let lease = granted(store.claim(&run, &request("a", None, "h")).unwrap());
         assert_eq!(store.runs().unwrap(), ["test"], "{}", test.name);
@@ -285,7 +285,7 @@ fn a_deleted_run_takes_no_push() {
 
 #[test]
 fn a_snapshot_replaces_the_one_before_and_trims_the_log_but_its_last_entry() {
-    for test in support::stores() {
+    for test in support::stores_and_tls() {
         let (store, run) = (&*test.store, run(&*test.store));
         let lease = granted(store.claim(&run, &request("a", None, "h")).unwrap());
         for seq in 1..=3 {
@@ -314,7 +314,7 @@ fn a_snapshot_replaces_the_one_before_and_trims_the_log_but_its_last_entry() {
 
 #[test]
 fn events_come_in_order_and_waking() {
-    for test in support::stores() {
+    for test in support::stores_and_tls() {
         let (store, run) = (&*test.store, run(&*test.store));
         assert!(store.events(&run, "0", Duration::from_millis(10)).unwrap().is_empty(), "{}", test.name);
         let tell = |text: &str| {
@@ -334,7 +334,7 @@ fn events_come_in_order_and_waking() {
 
 #[test]
 fn the_number_of_workers_is_fixed_once_and_locks_are_exclusive() {
-    for test in support::stores() {
+    for test in support::stores_and_tls() {
         let (store, run) = (&*test.store, run(&*test.store));
         assert_eq!(store.control(&run).unwrap().workers, None);
         assert_eq!(store.fix_workers(&run, 2).unwrap(), 2);
@@ -391,7 +391,7 @@ fn an_exchange_waits_while_a_restarted_store_loads_its_log() {
 
 #[test]
 fn a_lock_whose_answer_was_lost_is_the_holders_all_the_same() {
-    for test in support::stores() {
+    for test in support::stores_and_tls() {
         let (store, run) = (&*test.store, run(&*test.store));
         assert!(store.lock(&run, "l", "a", SECOND).unwrap());
         assert!(store.lock(&run, "l", "a", SECOND).unwrap(), "{}", test.name);

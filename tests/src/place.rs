@@ -16,7 +16,7 @@ use crate::binaries::binary;
 use crate::processes::{self, Process};
 
 /// What the stack file and commands take from the environment: a scenario says it itself.
-const VARIABLES: [&str; 14] = [
+const VARIABLES: [&str; 16] = [
     "DATABASE",
     "DATASET",
     "DATASET_SOURCE",
@@ -24,12 +24,14 @@ const VARIABLES: [&str; 14] = [
     "GATEWAY_HOSTNAME",
     "LOCAL_STORE_URL",
     "REGISTRY",
+    "STORE_CA_SECRET",
     "STORE_SECRET",
     "STORE_URL",
     "TAG",
     "OPENFAAS_URL",
     "ROUNDS",
     "store_url",
+    "store_ca_secret",
     "store_password_secret",
 ];
 
@@ -37,6 +39,7 @@ const VARIABLES: [&str; 14] = [
 #[derive(Debug)]
 pub struct Place {
     dir: TempDir,
+    talkative: bool,
 }
 
 impl Place {
@@ -47,7 +50,14 @@ impl Place {
             binary(program);
         }
         let dir = TempDir::with_prefix("downpour-scenario-").expect("a temporary folder");
-        Self { dir }
+        Self { dir, talkative: false }
+    }
+
+    /// The same, where programs say all that they can say.
+    #[must_use]
+    pub fn talkative(mut self) -> Self {
+        self.talkative = true;
+        self
     }
 
     /// A path in it.
@@ -70,6 +80,9 @@ impl Place {
             command.env_remove(variable);
         }
         command.args(args).current_dir(self.dir.path()).env("DOWNPOUR_STATE", self.path("state"));
+        if self.talkative {
+            command.env("RUST_LOG", "trace");
+        }
         command
     }
 

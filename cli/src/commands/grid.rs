@@ -15,7 +15,7 @@ use crate::grid::round::round;
 use crate::grid::site::{Given, Site};
 use crate::grid::summary::Summary;
 use crate::local::signals::{EndSignals, Interrupted};
-use crate::remote::password::PasswordArgs;
+use crate::remote::access::AccessArgs;
 use crate::render::output;
 
 /// Run the batch experiments: some rounds of each configuration, into a folder of results
@@ -52,7 +52,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     basic_auth: Option<PathBuf>,
     #[command(flatten)]
-    password: PasswordArgs,
+    access: AccessArgs,
     /// Run nothing: write the built-in stack files into this folder
     #[arg(long, value_name = "DIR", conflicts_with_all = ["files", "axes", "fresh"])]
     write_files: Option<PathBuf>,
@@ -83,7 +83,7 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result<()> {
         gateway: given(&args.gateway),
         store_url: given(&args.store_url),
         basic_auth: args.basic_auth.clone(),
-        password: args.password.clone(),
+        access: args.access.clone(),
     };
     let mut configurations = plan::configurations(&args.files, &args.axes)?;
     let results = Results::open(&args.results)?;

@@ -22,8 +22,8 @@ use crate::local::platform::{Options, Platform};
 use crate::local::running::{self, AlreadyRunning, InUse, Running};
 use crate::local::signals::EndSignals;
 use crate::local::stack;
+use crate::remote::access::AccessArgs;
 use crate::remote::gateway::client;
-use crate::remote::password::PasswordArgs;
 use crate::render::output;
 use crate::render::progress::Progress;
 use crate::report::Report;
@@ -50,7 +50,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=16))]
     nodes: Option<u8>,
     #[command(flatten)]
-    password: PasswordArgs,
+    access: AccessArgs,
     #[command(flatten)]
     settings: SettingsArgs,
 }
@@ -118,7 +118,7 @@ async fn train(
 ) -> Result<(Report, f64)> {
     let running = place.running();
     let functions = HttpInvoker::new(&settings.function_url, &running.gateway, CALL)?;
-    let store = Arc::new(place.store(&args.password)?);
+    let store = Arc::new(place.store(&args.access)?);
     if place.is_local() {
         scale(&client(&running.gateway, args.basic_auth.as_deref())?, settings).await?;
     }
@@ -239,9 +239,9 @@ impl Place {
         !matches!(self, Self::Found { _in_use: None, .. })
     }
 
-    fn store(&self, password: &PasswordArgs) -> Result<RedisStore> {
+    fn store(&self, access: &AccessArgs) -> Result<RedisStore> {
         let url = &self.running().store_url;
-        if self.is_local() { Ok(RedisStore::open(url)?) } else { password.open(url) }
+        if self.is_local() { Ok(RedisStore::open(url)?) } else { access.open(url) }
     }
 
     fn running(&self) -> &Running {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use openfaas::stack::Stack;
 use serde::Serialize;
+use sgd_lib::store::without_password;
 use tokio::runtime::Runtime;
 
 use crate::args::Global;
@@ -104,7 +105,9 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<()> {
             () = signals.next() => bail!("interrupted"),
         };
         let functions = stack.deployments().into_iter().map(|function| function.service).collect();
-        let (running, payload_secret) = (platform.running(), payload_secret.as_deref());
+        let mut running = platform.running().clone();
+        running.store_url = without_password(&running.store_url);
+        let (running, payload_secret) = (&running, payload_secret.as_deref());
         let kubeconfig = platform.kubeconfig();
         announce(global, &Ready { event: "ready", running, payload_secret, kubeconfig, functions })?;
         signals.next().await;
@@ -128,34 +131,9 @@ fn announce(global: &Global, ready: &Ready<'_>) -> Result<()> {
     output::line(&format!(
         "gateway    {}\nredis      {}\n{}{}functions  {}\nCtrl-C or downpour down ends it",
         ready.running.gateway,
-        without_password(&ready.running.store_url),
+        ready.running.store_url,
         ready.payload_secret.map(builder).unwrap_or_default(),
         kubeconfig.unwrap_or_default(),
         ready.functions.join(" ")
     ))
-}
-
-/// The address of a Redis as a person may see it on a screen.
-fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let host = rest[..end].rfind('@').map_or(0, |at| at + 1);
-    format!("{scheme}://{}", &rest[host..])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_is_not_shown() {
-        for (url, shown) in [
-            ("redis://127.0.0.1:6379", "redis://127.0.0.1:6379"),
-            ("redis://:SEC@RET@host:6379/1", "redis://host:6379/1"),
-            ("rediss://user:SECRET@host", "rediss://host"),
-            ("redis://host/@", "redis://host/@"),
-        ] {
-            assert_eq!(without_password(url), shown);
-        }
-    }
 }

@@ -38,13 +38,15 @@ pub(super) fn check(redis: &RedisStore, clocks: &mut Vec<Reading>) -> Vec<Findin
 
 fn unreachable(error: &StoreError) -> Finding {
     let text = error.to_string();
-    let advice = if ["WRONGPASS", "NOAUTH", "AuthenticationFailed", "authentication"]
+    let advice = if matches!(error, StoreError::Untrusted { .. }) {
+        "name who signed its certificate: --store-ca-file FILE; the certificate must name the host of the address"
+    } else if ["WRONGPASS", "NOAUTH", "AuthenticationFailed", "authentication"]
         .iter()
         .any(|word| text.contains(word))
     {
         "give its password: in the address, or --store-password-file FILE"
-    } else if text.contains("NOPERM") {
-        "its user may not do what a run takes; deploy/redis has the rules"
+    } else if text.contains("NoPerm") {
+        "its user may not do what a run takes; SECURITY.md has the rule"
     } else {
         "is it running, and reachable from here? kubectl port-forward -n openfaas-fn service/redis 6379"
     };

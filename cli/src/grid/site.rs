@@ -16,8 +16,8 @@ use sgd_lib::store::Store;
 use tokio::task::spawn_blocking;
 
 use crate::local::platform::{Options, Platform};
+use crate::remote::access::AccessArgs;
 use crate::remote::gateway::client;
-use crate::remote::password::PasswordArgs;
 use crate::state_dir::StateDir;
 use crate::training::CALL;
 
@@ -31,7 +31,7 @@ pub(crate) struct Site {
     pub(crate) functions: HttpInvoker,
     /// Where the store is, as seen from here; `None` where it is for functions.
     store_url: Option<String>,
-    password: PasswordArgs,
+    access: AccessArgs,
     own: Option<Platform>,
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Given {
     pub(crate) gateway: Option<String>,
     pub(crate) store_url: Option<String>,
     pub(crate) basic_auth: Option<PathBuf>,
-    pub(crate) password: PasswordArgs,
+    pub(crate) access: AccessArgs,
 }
 
 impl Site {
@@ -55,7 +55,7 @@ impl Site {
         let gateway = client(&address, given.basic_auth.as_deref())?;
         gateway.wait_until_healthy(REACHED_WITHIN).await?;
         gateway.list().await.context("is `faas-cli login` needed?")?;
-        Self::at(gateway, given.store_url, given.password, None)
+        Self::at(gateway, given.store_url, given.access, None)
     }
 
     async fn start(state_dir: Option<&Path>, store_url: Option<String>) -> Result<Self> {
@@ -64,18 +64,18 @@ impl Site {
         let platform = Platform::start(&state.beside("grid"), &Stack::default(), options).await?;
         let gateway = Client::new(&platform.running().gateway, None)?;
         let store_url = Some(platform.running().store_url.clone());
-        Self::at(gateway, store_url, PasswordArgs::default(), Some(platform))
+        Self::at(gateway, store_url, AccessArgs::default(), Some(platform))
     }
 
     fn at(
         gateway: Client,
         store_url: Option<String>,
-        password: PasswordArgs,
+        access: AccessArgs,
         own: Option<Platform>,
     ) -> Result<Self> {
         // As seen from here, whatever way functions have to each other.
         let functions = HttpInvoker::new(&Settings::default().function_url, gateway.gateway(), CALL)?;
-        Ok(Self { gateway, functions, store_url, password, own })
+        Ok(Self { gateway, functions, store_url, access, own })
     }
 
     /// Whether it is on this machine, and the grid's own.
@@ -97,17 +97,17 @@ impl Site {
         }
     }
 
-    /// The store that functions with these settings use, with the password given, else with theirs.
+    /// The store that functions with these settings use, with the access given, else with theirs.
     ///
     /// # Errors
-    /// Its address is none, or its password can't be read.
+    /// Its address is none, or a file with its password or authorities can't be read.
     pub(crate) fn store(&self, settings: &Settings) -> Result<Arc<dyn Store>> {
         let mut settings = settings.clone();
         if let Some(url) = &self.store_url {
             settings = settings.overridden_by_flag("store-url", url)?;
         }
-        if self.password.is_given() {
-            return Ok(Arc::new(self.password.open(settings.store_url.as_str())?));
+        if self.access.is_given() {
+            return Ok(Arc::new(self.access.open(settings.store_url.as_str())?));
         }
         Ok(platform::store::open(&settings, |name| env::var(name).ok())?)
     }

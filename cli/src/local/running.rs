@@ -5,6 +5,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -146,6 +147,8 @@ fn open_file(dir: &Path, name: &str) -> Result<(File, PathBuf)> {
         .create(true)
         .truncate(false)
         .write(true)
+        // The address of Redis may have a password in it.
+        .mode(0o600)
         .open(&path)
         .with_context(|| format!("can't open {}", path.display()))?;
     Ok((file, path))

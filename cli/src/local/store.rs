@@ -9,7 +9,7 @@ use sgd_lib::store::{RedisStore, Store};
 
 use super::running;
 use crate::args::Global;
-use crate::remote::password::PasswordArgs;
+use crate::remote::access::AccessArgs;
 use crate::state_dir::StateDir;
 
 /// Where a command finds runs.
@@ -19,17 +19,17 @@ pub(crate) struct StoreArgs {
     #[arg(long, value_name = "URL", env = "store_url", hide_env_values = true)]
     store_url: Option<String>,
     #[command(flatten)]
-    password: PasswordArgs,
+    access: AccessArgs,
 }
 
 impl StoreArgs {
     /// The Redis given, else that of the local platform that runs; `None` where neither is there.
     ///
     /// # Errors
-    /// The address is none, or the password can't be read.
+    /// The address is none, or a file with its password or authorities can't be read.
     pub(crate) fn find(&self, global: &Global) -> Result<Option<RedisStore>> {
         if let Some(url) = self.store_url.as_ref().filter(|url| !url.is_empty()) {
-            return self.password.open(url).map(Some);
+            return self.access.open(url).map(Some);
         }
         let state = StateDir::locate(global.state_dir.as_deref())?;
         let running = running::find(state.path())?;

@@ -1,5 +1,5 @@
 //! Platforms elsewhere: how their gateway and their store are named and opened.
 
+pub(crate) mod access;
 pub(crate) mod gateway;
 mod login;
-pub(crate) mod password;

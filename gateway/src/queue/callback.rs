@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::CONTENT_LENGTH;
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -62,11 +63,17 @@ impl Outcome {
 pub(crate) fn parse_url(text: &str) -> Result<Uri, String> {
     let wrong = || format!("X-Callback-Url is {text:?}: wanted an absolute http:// URL");
     let uri: Uri = text.parse().map_err(|_| wrong())?;
-    if uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty()) {
-        Ok(uri)
-    } else {
-        Err(wrong())
+    let authority = uri.authority().ok_or_else(wrong)?;
+    if authority.as_str().contains('@') {
+        // Never repeated, and nothing would be done with it.
+        return Err("X-Callback-Url has a user or a password: wanted an http:// URL without".to_owned());
     }
+    if uri.scheme_str() == Some("http") && !authority.host().is_empty() { Ok(uri) } else { Err(wrong()) }
+}
+
+/// The address as a log may have it: queries hold tokens.
+fn without_query(uri: &Uri) -> String {
+    format!("http://{}{}", uri.authority().map_or("", Authority::as_str), uri.path())
 }
 
 /// Posts the outcome to the invocation's callback, if it has one. Whether the invocation is done: it is not where the
@@ -90,7 +97,13 @@ pub(super) async fn deliver(shared: &Shared, invocation: &Invocation, outcome: &
             Ok(Err(error)) => error.to_string(),
             Err(_) => "no answer in time".to_owned(),
         };
-        tracing::warn!(call_id = invocation.call_id, %uri, attempt, failure, "a callback failed");
+        tracing::warn!(
+            call_id = invocation.call_id,
+            uri = without_query(&uri),
+            attempt,
+            failure,
+            "a callback failed"
+        );
         if attempt < ATTEMPTS {
             if !pause(shared, wait).await {
                 return false;
@@ -137,5 +150,12 @@ mod tests {
         for wrong in ["", "/x", "ftp://host/", "https://host/", "http://", "host:80", "not a url"] {
             assert!(parse_url(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_may_be_secret_in_a_callback_is_not_told() {
+        let error = parse_url("http://user:hush@host/x").unwrap_err();
+        assert!(!error.contains("hush"), "{error}");
+        assert_eq!(without_query(&parse_url("http://host:1/x?token=hush").unwrap()), "http://host:1/x");
     }
 }

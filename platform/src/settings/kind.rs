@@ -56,7 +56,9 @@ impl Kind {
             Self::Widths => "one to 64 widths from 1 to 65536 such as 100 or 256,128, or none".to_owned(),
             Self::Folder => "the path of a folder".to_owned(),
             Self::SecretName => "the name of a secret (a-z, 0-9, - and .)".to_owned(),
-            Self::StoreUrl => "redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE] or unix:///PATH".to_owned(),
+            Self::StoreUrl => {
+                "redis[s]://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE] or unix:///PATH".to_owned()
+            }
             Self::GatewayUrl => "HOST, HOST:PORT or http://HOST[:PORT]".to_owned(),
             Self::FunctionUrl => UrlTemplate::WANTED.to_owned(),
         }

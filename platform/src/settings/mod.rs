@@ -134,8 +134,11 @@ impl Settings {
         let setting = &table()[row];
         let text = text.trim();
         (setting.set)(self, text, &setting.kind).ok_or_else(|| {
-            let shown =
-                if setting.kind == Kind::StoreUrl { value::without_password(text) } else { text.to_owned() };
+            let shown = if setting.kind == Kind::StoreUrl {
+                sgd_lib::store::without_password(text)
+            } else {
+                text.to_owned()
+            };
             wrong(setting, place(), &format!("{:?}", shortened(&shown)))
         })?;
         self.given |= 1 << row;

@@ -144,6 +144,8 @@ settings! {
         "address of the Redis that holds all state";
     store_password_secret: Option<String>, "store_password_secret", None, "none", Kind::SecretName,
         "name of the secret with the Redis' password";
+    store_ca_secret: Option<String>, "store_ca_secret", None, "none", Kind::SecretName,
+        "name of the secret with the certificates (PEM) of the authorities that vouch for a Redis under TLS (rediss://); none: those that the system trusts";
     local_store_url: StoreUrl, "local_store_url", None, "redis://redis-local.openfaas-fn:6379", Kind::StoreUrl,
         "address of the Redis on a function's own node, for database=local; where none answers, the global one serves";
     gateway: String, "gateway_hostname", Some("gateway"), "http://gateway.openfaas:8080", Kind::GatewayUrl,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sgd_lib::dataset::Transpose;
 use sgd_lib::downpour::{Algorithm, Combine, Database, StalenessLr};
 use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
+use sgd_lib::store::without_password;
 
 use super::choices::{Codec, Dataset, DatasetSource, FanOut, TrainType};
 use super::kind::Kind;
@@ -181,7 +182,7 @@ impl Value for StoreUrl {
     fn read(text: &str, _: &Kind) -> Option<Self> {
         let url = Url::parse(text).ok()?;
         let valid = match url.scheme() {
-            "redis" | "valkey" => url.host_str().is_some_and(|host| !host.is_empty()),
+            "redis" | "rediss" | "valkey" | "valkeys" => url.host_str().is_some_and(|host| !host.is_empty()),
             "unix" | "redis+unix" => url.path().len() > 1,
             _ => false,
         };
@@ -200,17 +201,6 @@ impl Value for UrlTemplate {
 
     fn write(&self) -> String {
         self.as_str().to_owned()
-    }
-}
-
-/// An address with what stands before its last `@` hidden.
-pub(super) fn without_password(url: &str) -> String {
-    match url.rsplit_once('@') {
-        Some((before, host)) => {
-            let scheme = before.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
-            format!("{scheme}***@{host}")
-        }
-        None => url.to_owned(),
     }
 }
 

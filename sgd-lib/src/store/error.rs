@@ -6,7 +6,7 @@
 pub enum StoreError {
     /// The address is none.
     #[error(
-        "store_url {url:?}: {reason}; wanted is redis://[:password@]host[:port][/db] or redis+unix:///path"
+        "store_url {url:?}: {reason}; wanted is redis[s]://[[user]:password@]host[:port][/db] or redis+unix:///path"
     )]
     Address {
         /// The address, without its password.
@@ -20,6 +20,14 @@ pub enum StoreError {
         /// Where the store is, without credentials.
         address: String,
         /// What went wrong.
+        reason: String,
+    },
+    /// Whoever answers can't be trusted to be the store, or nobody could listen in who should not.
+    #[error("store {address}: no trusted connection: {reason}")]
+    Untrusted {
+        /// Where the store is, without credentials.
+        address: String,
+        /// What is wrong.
         reason: String,
     },
     /// The store answers, and says no.

@@ -7,8 +7,10 @@
 //! | `exchange` | push and fetch in one round trip |
 //! | `lease` | who trains which shard |
 //! | `snapshot` | the folded log |
+//! | `address` | where a store is, as it may be shown |
 //! | `memory`, `redis` | the two stores |
 
+mod address;
 mod entry;
 mod error;
 mod exchange;
@@ -23,6 +25,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 pub use crate::state::Versioned;
+pub use address::without_password;
 pub use entry::{Entry, EntryId, EntryKind, Passed, Position, Progress};
 pub use error::StoreError;
 pub use exchange::{Control, Cursors, Exchange, Exchanged, PushOutcome};

@@ -7,6 +7,7 @@
     reason = "tests may stop at the first surprise"
 )]
 
+pub(crate) mod authority;
 pub(crate) mod crew;
 
 use std::path::{Path, PathBuf};
@@ -21,23 +22,39 @@ use sgd_lib::network::Architecture;
 use sgd_lib::optimizer::LearningRateSchedule;
 use sgd_lib::store::{MemoryStore, RedisStore, Store};
 
+use self::authority::Authority;
+
 /// A store and, where it has one, the server behind it.
 pub(crate) struct TestStore {
     pub(crate) name: &'static str,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) redis: Option<LocalRedis>,
+    /// Whose certificate the server shows: the files must be there as long as it is.
+    authority: Option<Authority>,
 }
 
 /// A store in a private redis-server.
 pub(crate) fn redis() -> TestStore {
     let redis = LocalRedis::start(Options::default()).expect("a redis-server starts");
     let store = RedisStore::open(redis.url()).expect("its address is one");
-    TestStore { name: "redis", store: Arc::new(store), redis: Some(redis) }
+    TestStore { name: "redis", store: Arc::new(store), redis: Some(redis), authority: None }
 }
 
 /// Both stores, empty.
 pub(crate) fn stores() -> [TestStore; 2] {
-    [TestStore { name: "memory", store: Arc::new(MemoryStore::new()), redis: None }, redis()]
+    [TestStore { name: "memory", store: Arc::new(MemoryStore::new()), redis: None, authority: None }, redis()]
+}
+
+/// Both stores, and a private redis-server under TLS.
+pub(crate) fn stores_and_tls() -> [TestStore; 3] {
+    let authority = Authority::new();
+    let redis = authority.server(&[]);
+    let store = RedisStore::open(redis.url()).expect("its address is one");
+    let store = store.with_authorities("a test", authority.pem().as_bytes()).expect("an authority");
+    let tls =
+        TestStore { name: "tls", store: Arc::new(store), redis: Some(redis), authority: Some(authority) };
+    let [memory, redis] = stores();
+    [memory, redis, tls]
 }
 
 /// A configuration for tests that do not train.

@@ -15,10 +15,11 @@ use crate::manifest::{self, Labels, PodTemplate, list, text};
 const STACK: &str = include_str!("../../../stack.yml");
 
 /// What differs between platforms; everything else is the same in `stack.yml` and in the manifests.
-const OF_THE_PLATFORM: [&str; 7] = [
+const OF_THE_PLATFORM: [&str; 8] = [
     "gateway_hostname",
     "function_url",
     "store_password_secret",
+    "store_ca_secret",
     "dataset_source",
     "data_dir",
     "database",

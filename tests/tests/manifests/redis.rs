@@ -8,6 +8,7 @@ use std::path::Path;
 use openfaas::stack::Stack;
 use scenarios::{Data, Place, Platform, eventually, stack_with};
 use serde_json::json;
+use sgd_lib::store::{RedisStore, Store as _};
 
 use crate::manifest::{self, text};
 use crate::redis_pod::{RedisPod, password};
@@ -61,6 +62,23 @@ fn functions_may_give_the_commands_that_the_store_gives_and_no_other() {
     assert_eq!(allowed(), wanted, "users.acl in deploy/redis/config.yaml and sgd-lib/src/store/redis differ");
 }
 
+/// The words of a user's rule that say what it may touch and do.
+fn permissions(rule: &str) -> Vec<&str> {
+    rule.split_whitespace().filter(|word| word.starts_with(['~', '+', '&', '-', '%'])).collect()
+}
+
+#[test]
+fn the_rule_that_is_told_is_that_of_the_manifests() {
+    let told = include_str!("../../../SECURITY.md").lines();
+    let told = told.filter_map(|line| line.trim().strip_prefix("ACL SETUSER downpour ")).collect::<Vec<_>>();
+    let config = manifest::of("redis/config.yaml");
+    let users = text(&config[0].value["data"]["users.acl"]);
+    let functions = users.lines().find(|line| line.starts_with("user default ")).unwrap();
+    let [told] = told[..] else { panic!("SECURITY.md tells {} rules", told.len()) };
+    assert!(told.starts_with("reset on >PASSWORD "), "{told}");
+    assert_eq!(permissions(told), permissions(functions));
+}
+
 #[test]
 fn everybody_gets_what_is_theirs() {
     for file in BOTH {
@@ -106,6 +124,20 @@ fn everybody_gets_what_is_theirs() {
         assert_eq!(setting("maxmemory-policy"), "maxmemory-policy noeviction");
         assert_ne!(setting("maxmemory"), "maxmemory 0");
     }
+}
+
+#[test]
+fn with_a_certificate_it_speaks_tls_and_its_probes_go_on() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let secret = [("/run/tls/tls.crt", &*certificate), ("/run/tls/tls.key", &*key)];
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let redis = RedisPod::with_secret("redis/global.yaml", &["--tls-port", &port.to_string()], &secret);
+    assert!(redis.probe("livenessProbe") && redis.probe("readinessProbe"));
+    let store = RedisStore::open(&format!("rediss://localhost:{port}")).unwrap();
+    let store = store.with_password(password("redis-password"));
+    let store = store.with_authorities("tls.crt", certificate.as_bytes()).unwrap();
+    assert!(store.runs().unwrap().is_empty());
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! The Redis of a manifest as a process: what the kubelet does with its pod, done here. Volumes become folders,
-//! the paths where they are mounted those folders' names, and a Unix socket stands for the Service.
+//! the paths where they are mounted those folders' names, and its Unix socket stands for the Service.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use scenarios::eventually;
@@ -28,10 +28,20 @@ pub(crate) struct RedisPod {
 impl RedisPod {
     /// The Redis of `file`, below `deploy/`.
     pub(crate) fn start(file: &str) -> Self {
+        Self::with_secret(file, &[], &[])
+    }
+
+    /// The same, with further arguments and these files in an optional secret: where it is mounted, and what is in it.
+    pub(crate) fn with_secret(file: &str, arguments: &[&str], secret: &[(&str, &str)]) -> Self {
         let pods = manifest::of(file).iter().find_map(Manifest::pods).unwrap();
         let folder = TempDir::with_prefix("downpour-redis-pod-").unwrap();
+        for (path, content) in secret {
+            let path = folder_of(folder.path(), path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
         mount(folder.path(), &pods);
-        let process = launch(folder.path(), &pods, &[]);
+        let process = launch(folder.path(), &pods, arguments);
         let pod = Self { folder, pods, process };
         eventually("Redis is ready", || pod.probe("readinessProbe").then_some(()));
         pod
@@ -54,25 +64,23 @@ impl RedisPod {
     }
 
     fn socket(&self) -> PathBuf {
-        self.folder.path().join("redis.sock")
+        folder_of(self.folder.path(), "/run/redis/redis.sock")
     }
 
     /// Whether the kubelet would find the probe to succeed.
     pub(crate) fn probe(&self, probe: &str) -> bool {
         let command = list(&self.pods.containers()[0][probe]["exec"]["command"]);
-        let arguments: Vec<&str> = command[1..].iter().map(text).collect();
-        self.cli(text(&command[0]), &arguments).status.success()
+        let words: Vec<String> =
+            command.iter().map(|word| in_pod(self.folder.path(), &self.pods, text(word))).collect();
+        Command::new(&words[0]).args(&words[1..]).output().expect("the probe").status.success()
     }
 
     /// What Redis answers to a user's command.
     pub(crate) fn ask(&self, user: &str, password: &str, command: &[&str]) -> String {
         let login = ["--no-auth-warning", "--user", user, "--pass", password];
-        let output = self.cli("redis-cli", &[&login, command].concat());
+        let mut cli = Command::new("redis-cli");
+        let output = cli.arg("-s").arg(self.socket()).args(login).args(command).output().expect("redis-cli");
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
-    }
-
-    fn cli(&self, program: &str, arguments: &[&str]) -> Output {
-        Command::new(program).arg("-s").arg(self.socket()).args(arguments).output().expect("redis-cli")
     }
 
     fn end(&mut self, signal: Signal) {
@@ -144,8 +152,7 @@ fn launch(root: &Path, pods: &PodTemplate, further: &[&str]) -> Child {
     Command::new(&command[0])
         .args(&command[1..])
         .args(arguments)
-        .args(["--port", "0", "--unixsocket"])
-        .arg(root.join("redis.sock"))
+        .args(["--port", "0"])
         .args(further)
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())

@@ -1,6 +1,8 @@
 //! Who a process is and what it may use: Kubernetes' Pod Security Standard `restricted`, which
 //! `namespace.yaml` enforces, and a little more.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
 use crate::manifest::{self, PodTemplate, list, text};
@@ -37,6 +39,39 @@ fn every_container_is_restricted() {
         // Nothing here talks to Kubernetes, and variables of other services only confuse.
         assert_eq!(pods.spec["automountServiceAccountToken"], json!(false), "{}", pods.owner);
         assert_eq!(pods.spec["enableServiceLinks"], json!(false), "{}", pods.owner);
+    }
+}
+
+#[test]
+fn an_image_is_a_program_without_a_shell_or_root() {
+    let dockerfile = include_str!("../../../template/rust-sgd/Dockerfile");
+    let (_, image) = dockerfile.rsplit_once("\nFROM ").unwrap();
+    let mut lines = image.lines().filter(|line| !line.is_empty());
+    assert_eq!(lines.next(), Some("scratch"));
+    let instructions: Vec<&str> = lines.filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(instructions, ["COPY", "USER", "EXPOSE", "ENTRYPOINT"]);
+    assert!(image.contains("\nUSER 12000:12000\n") && image.contains("\nENTRYPOINT [\"/function\"]"));
+    let stack = include_str!("../../../stack.yml");
+    let functions = openfaas::stack::Stack::parse(stack, |_| None).unwrap().deployments();
+    assert!(!functions.is_empty() && functions.iter().all(|function| function.read_only_root_filesystem));
+}
+
+/// A promise is as good as its test.
+#[test]
+fn every_test_that_security_md_names_is_there() {
+    let root = manifest::folder().join("..");
+    let words = include_str!("../../../SECURITY.md").split('`');
+    let named: Vec<_> = words.filter_map(|word| word.split_once(".rs: ")).collect();
+    assert!(named.len() > 20, "{named:?}");
+    for (file, test) in named {
+        let source = fs::read_to_string(root.join(format!("{file}.rs")))
+            .unwrap_or_else(|error| panic!("{file}: {error}"));
+        let at = source.find(&format!("fn {test}(")).unwrap_or_else(|| panic!("{file}.rs has no {test}"));
+        let head = source[..at].rsplit("\n\n").next().unwrap();
+        assert!(
+            ["#[test]", "#[tokio::test"].iter().any(|word| head.contains(word)),
+            "{file}.rs: {test} is no test"
+        );
     }
 }
 

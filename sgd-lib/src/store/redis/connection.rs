@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError, RedisResult};
 
+use super::tls::{Tls, no_trust};
 use super::wire::Wire;
-use crate::store::StoreError;
+use crate::store::{StoreError, without_password};
 
 /// No reply takes longer, blocking reads included.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -21,6 +22,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// Idle connections to one Redis.
 pub(super) struct Pool {
     info: ConnectionInfo,
+    /// With `rediss://`.
+    pub(super) tls: Option<Tls>,
     /// `host:port` or a path, without credentials.
     pub(super) address: String,
     /// For how long a call tries to reach the store.
@@ -33,19 +36,29 @@ impl Pool {
     pub(super) fn new(url: &str, patience: Duration) -> Result<Self, StoreError> {
         let failed =
             |error: RedisError| StoreError::Address { url: without_password(url), reason: error.to_string() };
-        let info = url.into_connection_info().map_err(failed)?;
+        let (plain, tls) = Tls::of_address(url);
+        let info = plain.as_ref().into_connection_info().map_err(failed)?;
         let address = match info.addr() {
             ConnectionAddr::Tcp(host, port) => format!("{host}:{port}"),
             ConnectionAddr::Unix(path) => path.display().to_string(),
             other => other.to_string(),
         };
-        Ok(Self { info, address, patience, idle: Mutex::new(Vec::new()) })
+        Ok(Self { info, tls, address, patience, idle: Mutex::new(Vec::new()) })
     }
 
     /// Connections made from now on give this password.
     pub(super) fn set_password(&mut self, password: String) {
         let settings = self.info.redis_settings().clone().set_password(password);
         self.info = self.info.clone().set_redis_settings(settings);
+    }
+
+    /// What no other try would change.
+    fn refusal(&self, command: &'static str, error: &RedisError) -> StoreError {
+        let address = self.address.clone();
+        match no_trust(error) {
+            Some(reason) => StoreError::Untrusted { address, reason: reason.to_owned() },
+            None => StoreError::Refused { address, command, reason: error.to_string() },
+        }
     }
 
     /// Runs `call` on a connection; when the connection breaks, again on a new one, until the
@@ -69,11 +82,7 @@ impl Pool {
                 Err(error) => error,
             };
             if !breaks_connection(&error) {
-                return Err(StoreError::Refused {
-                    address: self.address.clone(),
-                    command,
-                    reason: error.to_string(),
-                });
+                return Err(self.refusal(command, &error));
             }
             // Whatever idles was made before the failure and is most likely broken too.
             self.idle().clear();
@@ -90,7 +99,7 @@ impl Pool {
 
     fn connection(&self) -> RedisResult<Wire> {
         let idle = self.idle().pop();
-        idle.map_or_else(|| Wire::connect(&self.info, CONNECT_TIMEOUT, REPLY_TIMEOUT), Ok)
+        idle.map_or_else(|| Wire::connect(&self.info, self.tls.as_ref(), CONNECT_TIMEOUT, REPLY_TIMEOUT), Ok)
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Wire>> {
@@ -103,14 +112,6 @@ impl Pool {
 pub(super) fn breaks_connection(error: &RedisError) -> bool {
     let loading = error.kind() == ErrorKind::Server(redis::ServerErrorKind::BusyLoading);
     loading || matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse) || error.is_unrecoverable_error()
-}
-
-/// The address without what stands before an `@`.
-fn without_password(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme => format!("{}://***{}", &url[..scheme], &url[at..]),
-        _ => url.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod exchange;
 mod parse;
 mod scripts;
 mod server;
+mod tls;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use redis::{Cmd, Value, cmd};
 
 use self::connection::{LONGEST_WAIT, Pool};
 use self::parse::{bytes, entry_id, integer, optional_bytes, text, unexpected};
+use self::tls::Tls;
 use super::{
     Claim, ClaimRequest, Control, Cursors, Exchange, Exchanged, FIRST_NODE, Lease, RUN_TTL, RunKeys,
     Snapshot, Store, StoreError, Vector, Versioned, Write, keys, snapshot::trim_to,
@@ -27,8 +29,8 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// A store at `redis://[:password@]host[:port][/db]` or `redis+unix:///path`. Nothing is
-    /// connected before the first call.
+    /// A store at `redis://[[user]:password@]host[:port][/db]`, the same under TLS with `rediss://`, or
+    /// `redis+unix:///path`. Nothing is connected before the first call.
     ///
     /// # Errors
     /// The address is none.
@@ -41,6 +43,25 @@ impl RedisStore {
     pub fn with_password(mut self, password: String) -> Self {
         self.pool.set_password(password);
         self
+    }
+
+    /// The same store, believed to be who it is on the word of these authorities alone (certificates, PEM)
+    /// instead of the system's. `origin` says in errors where they are from.
+    ///
+    /// # Errors
+    /// There is no certificate, or the address is not one with `rediss://`.
+    pub fn with_authorities(mut self, origin: &str, pem: &[u8]) -> Result<Self, StoreError> {
+        let failed = |reason| StoreError::Untrusted { address: self.address().to_owned(), reason };
+        if !self.is_encrypted() {
+            return Err(failed(format!("{origin} is for rediss://, and the address has no TLS")));
+        }
+        self.pool.tls = Some(Tls::of(origin, pem).map_err(failed)?);
+        Ok(self)
+    }
+
+    /// Whether connections are under TLS.
+    pub fn is_encrypted(&self) -> bool {
+        self.pool.tls.is_some()
     }
 
     /// The same store, with another bound on how long a call tries to reach it.

@@ -11,9 +11,11 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use redis::{
-    ConnectionAddr, ConnectionInfo, ConnectionLike, ErrorKind, RedisError, RedisResult, Value, cmd,
-    parse_redis_value,
+    ConnectionAddr, ConnectionInfo, ConnectionLike, ErrorKind, RedisError, RedisResult, ServerError, Value,
+    cmd, parse_redis_value,
 };
+
+use super::tls::{Tls, TlsStream};
 
 /// What an argument, and every line, ends with.
 pub(super) const LINE_END: &[u8] = b"\r\n";
@@ -30,11 +32,14 @@ const DEEPEST: usize = 16;
 trait Stream: Read + Write + Send {}
 impl Stream for TcpStream {}
 impl Stream for UnixStream {}
+impl Stream for TlsStream {}
 
 /// An open connection, on which the password was given and the database chosen.
 pub(super) struct Wire {
     stream: BufReader<Box<dyn Stream>>,
     db: i64,
+    /// Whom the server takes us for.
+    user: String,
     open: bool,
 }
 
@@ -42,11 +47,21 @@ impl Wire {
     /// Connects within `patience`; afterwards nothing that is read or written takes longer than `timeout`.
     ///
     /// # Errors
-    /// Nobody answers, or the password or the database is refused.
-    pub(super) fn connect(info: &ConnectionInfo, patience: Duration, timeout: Duration) -> RedisResult<Self> {
+    /// Nobody answers, or whoever does can't be trusted, or the password or the database is refused.
+    pub(super) fn connect(
+        info: &ConnectionInfo,
+        tls: Option<&Tls>,
+        patience: Duration,
+        timeout: Duration,
+    ) -> RedisResult<Self> {
         let settings = info.redis_settings();
-        let stream = BufReader::with_capacity(BUFFER, stream(info.addr(), patience, timeout)?);
-        let mut wire = Self { stream, db: settings.db(), open: true };
+        let stream = BufReader::with_capacity(BUFFER, stream(info.addr(), tls, patience, timeout)?);
+        let mut wire = Self {
+            stream,
+            db: settings.db(),
+            user: settings.username().unwrap_or("default").to_owned(),
+            open: true,
+        };
         if let Some(password) = settings.password() {
             let mut auth = cmd("AUTH");
             if let Some(name) = settings.username() {
@@ -85,7 +100,10 @@ impl Wire {
     fn receive(&mut self) -> RedisResult<Value> {
         let value = read(&mut self.stream, DEEPEST);
         self.open &= value.is_ok();
-        value
+        match value? {
+            Value::ServerError(error) if lacks_permission(&error) => with_user(&error, &self.user),
+            value => Ok(value),
+        }
     }
 }
 
@@ -120,13 +138,26 @@ impl ConnectionLike for Wire {
     }
 }
 
-fn stream(address: &ConnectionAddr, patience: Duration, timeout: Duration) -> RedisResult<Box<dyn Stream>> {
+fn stream(
+    address: &ConnectionAddr,
+    tls: Option<&Tls>,
+    patience: Duration,
+    timeout: Duration,
+) -> RedisResult<Box<dyn Stream>> {
+    let bounded = |stream: &TcpStream| {
+        stream.set_read_timeout(Some(timeout))?;
+        stream.set_write_timeout(Some(timeout))
+    };
     match address {
         ConnectionAddr::Tcp(host, port) => {
             let stream = connect(host, *port, patience)?;
             stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(timeout))?;
-            stream.set_write_timeout(Some(timeout))?;
+            let Some(tls) = tls else {
+                bounded(&stream)?;
+                return Ok(Box::new(stream));
+            };
+            let stream = tls.wrap(host, stream, patience)?;
+            bounded(stream.get_ref())?;
             Ok(Box::new(stream))
         }
         ConnectionAddr::Unix(path) => {
@@ -135,7 +166,7 @@ fn stream(address: &ConnectionAddr, patience: Duration, timeout: Duration) -> Re
             stream.set_write_timeout(Some(timeout))?;
             Ok(Box::new(stream))
         }
-        _ => Err((ErrorKind::InvalidClientConfig, "neither TCP without TLS nor a Unix socket").into()),
+        _ => Err((ErrorKind::InvalidClientConfig, "neither TCP nor a Unix socket").into()),
     }
 }
 
@@ -161,7 +192,8 @@ fn write(stream: &mut impl Write, mut pieces: &mut [IoSlice<'_>]) -> io::Result<
             Err(error) => return Err(error),
         }
     }
-    Ok(())
+    // TLS may hold back the last of it.
+    stream.flush()
 }
 
 /// A command as it is sent, up to its last argument, which has so many bytes; after that comes [`LINE_END`].
@@ -174,6 +206,20 @@ pub(super) fn packed_but_last(arguments: &[&[u8]], last: usize) -> Vec<u8> {
     }
     packed.extend(format!("${last}\r\n").as_bytes());
     packed
+}
+
+fn lacks_permission(error: &ServerError) -> bool {
+    // Within a script it is an error of the script, worded by 7.0 and by later ones.
+    let in_script = ["The user executing the script", "ACL failure in script"];
+    error.code() == "NOPERM"
+        || error.details().is_some_and(|text| in_script.iter().any(|start| text.starts_with(start)))
+}
+
+/// The error with the user's name: Redis 7.0 does not say who it is that may not.
+fn with_user(error: &ServerError, user: &str) -> RedisResult<Value> {
+    let details = error.details().unwrap_or_default();
+    let user = user.escape_default();
+    parse_redis_value(format!("-{} {details} (user {user})\r\n", error.code()).as_bytes())
 }
 
 /// A server that can't be reached, or loads its log, has not refused the password.
