@@ -1,9 +1,10 @@
 //! Dense products.
 //!
 //! After Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication", with one level of
-//! blocking: a block of the right operand is copied to where it fits the nearest cache, and tiles of the result
-//! are summed in registers, a few rows by up to four vectors at a time. The left operand is read where it lies,
-//! a value at a time, transposed or not. Nothing is allocated.
+//! blocking: tiles of the result are summed in registers, a few rows by up to four vectors at a time, the last of
+//! which may be half a one. The right operand is read a block at a time, where it lies if that does, else from a
+//! copy that fits the nearest cache; the left one where it lies, a value at a time, transposed or not. Nothing is
+//! allocated.
 
 use std::array;
 use std::cell::RefCell;
