@@ -76,6 +76,13 @@ impl Relief {
         newer
     }
 
+    /// Whether this is `earlier`, or what became of it.
+    pub(super) fn goes_on_from(&self, earlier: &Self) -> bool {
+        let known =
+            |(worker, token): (&u32, &u64)| self.tokens.get(worker).is_some_and(|found| found >= token);
+        self.gifts.starts_with(&earlier.gifts) && earlier.tokens.iter().all(known)
+    }
+
     /// Whether a later holder of the shard of `worker` has been there.
     pub(super) fn is_replaced(&self, worker: u32, token: u64) -> bool {
         self.tokens.get(&worker).is_some_and(|newest| *newest > token)

@@ -41,6 +41,8 @@ pub(in crate::downpour) struct FarEnd {
     pub(super) log_bytes: u64,
     watched: Instant,
     renewed: Option<Instant>,
+    /// The store was reached anew since the last answer: it may have been restarted without its last writes.
+    reconnected: bool,
     /// Where the log is in a node's store: the global one, for everything else.
     global: Option<GlobalEnd>,
     /// Where a fetch brings the newest snapshot, not entries: what the worker pushed last.
@@ -71,6 +73,7 @@ impl FarEnd {
             log_bytes: base.log_bytes,
             watched: Instant::now(),
             renewed: None,
+            reconnected: false,
             global,
             recent: None,
         }
@@ -107,8 +110,10 @@ impl FarEnd {
 
     /// A long minibatch must not cost the lease. A failure shows at the next push.
     fn renew(&mut self) {
-        let renewal = Exchange { lease: Some(&self.lease), ..Exchange::default() };
-        let renewed = self.store.exchange(&self.run, &renewal).map(drop);
+        let known = || cursors(&self.read, None);
+        let renewal = Exchange { lease: Some(&self.lease), known: Some(&known), ..Exchange::default() };
+        let renewed = self.store.exchange(&self.run, &renewal).map(|exchanged| exchanged.reconnected);
+        let renewed = renewed.map(|reconnected| self.note_connection(reconnected));
         let above = self.global.as_mut().map_or(Ok(true), |global| global.look(&[]));
         if let Err(error) = renewed.and(above) {
             tracing::warn!(%error, worker = self.lease.worker, "the lease could not be renewed");
@@ -120,6 +125,7 @@ impl FarEnd {
             self.write_snapshot(&parameters)?;
         }
         let entry = request.push.map(|(kind, progress)| self.entry(kind, progress, &mut request.payload));
+        let known = || cursors(&self.read, None);
         let cursors = if self.recent.is_some() { Cursors::new() } else { self.others() };
         let entries_per_stream = entries_per_read(&self.rows, cursors.len());
         let lately = self.lease.ttl / RENEWALS_PER_LEASE;
@@ -129,6 +135,7 @@ impl FarEnd {
             &Exchange {
                 push: entry.as_ref(),
                 lease: Some(&self.lease),
+                known: Some(&known),
                 lease_is_fresh,
                 cursors: request.fetch.then_some(&cursors),
                 entries_per_stream,
@@ -136,6 +143,7 @@ impl FarEnd {
                 ..Exchange::default()
             },
         )?;
+        self.note_connection(exchanged.reconnected);
         if !lease_is_fresh {
             self.renewed = exchanged.lease_held.then_some(begun);
         }
@@ -148,6 +156,7 @@ impl FarEnd {
             sum: request.sum,
             payload: request.payload,
             lease_held: exchanged.lease_held,
+            reconnected: self.agree_again()?,
             ..Reply::default()
         };
         if let Some(entry) = entry {
@@ -162,6 +171,29 @@ impl FarEnd {
         }
         reply.snapshot_due = self.log_bytes > log::bound(&self.rows);
         Ok(reply)
+    }
+
+    /// The first connection is nothing new.
+    fn note_connection(&mut self, new: bool) {
+        self.reconnected |= new && self.renewed.is_some();
+    }
+
+    /// After the store was reached anew, says again what it may have forgotten, and gives the others time to come
+    /// back before anybody misses them. Whether it was reached anew.
+    fn agree_again(&mut self) -> Result<bool, LogError> {
+        if !std::mem::take(&mut self.reconnected) {
+            return Ok(false);
+        }
+        self.watched = Instant::now();
+        if self.recent.is_some() {
+            // One of the same version may have been made anew.
+            self.snapshot_version = 0;
+        }
+        if self.global.is_none() && self.store.fix_workers(&self.run, self.workers)? != self.workers {
+            let run = self.run.run().to_owned();
+            return Err(LogError::Forgot { run, what: "the number of workers" });
+        }
+        Ok(true)
     }
 
     fn entry(&self, kind: EntryKind, progress: Progress, payload: &mut Vec<u8>) -> Entry {

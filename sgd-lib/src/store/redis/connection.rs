@@ -48,8 +48,8 @@ impl Pool {
         self.info = self.info.clone().set_redis_settings(settings);
     }
 
-    /// Runs `call` on a connection; when the connection breaks, again on a new one, until the
-    /// patience is over. So `call` must be safe to repeat.
+    /// Runs `call` on a connection; when that breaks, or the store can't for now, again on a new one, until
+    /// the patience is over. So `call` must be safe to repeat.
     pub(super) fn run<T>(
         &self,
         command: &'static str,
@@ -68,23 +68,34 @@ impl Pool {
                 }
                 Err(error) => error,
             };
-            if !breaks_connection(&error) {
-                return Err(StoreError::Refused {
-                    address: self.address.clone(),
-                    command,
-                    reason: error.to_string(),
-                });
-            }
-            // Whatever idles was made before the failure and is most likely broken too.
+            // Whatever idles was made before the failure and is most likely broken too, or leads to the same server.
             self.idle().clear();
-            if Instant::now() + pause > deadline {
-                return Err(StoreError::Unreachable {
-                    address: self.address.clone(),
-                    reason: format!("{command}: {error}"),
-                });
+            if !may_pass(&error) || Instant::now() + pause > deadline {
+                return Err(self.failure(command, &error));
+            }
+            if pause >= LONGEST_PAUSE / 2 && pause < LONGEST_PAUSE {
+                tracing::warn!(store = self.address, %error, "the store can't be used for now: trying again");
             }
             thread::sleep(pause.mul_f64(rand::random_range(0.5..1.0)));
             pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn failure(&self, command: &'static str, error: &RedisError) -> StoreError {
+        let address = self.address.clone();
+        match error.code() {
+            Some("OOM") => StoreError::Full { address, command },
+            Some("MOVED" | "ASK" | "CROSSSLOT") => StoreError::Refused {
+                address,
+                command,
+                reason: format!(
+                    "{error}: this is one of several nodes of a Redis Cluster; wanted is one Redis"
+                ),
+            },
+            _ if may_pass(error) => {
+                StoreError::Unreachable { address, reason: format!("{command}: {error}") }
+            }
+            _ => StoreError::Refused { address, command, reason: error.to_string() },
         }
     }
 
@@ -99,10 +110,15 @@ impl Pool {
     }
 }
 
+/// What a server says that can't do for now what it is asked: it loads its log, is a replica (and may become
+/// the master, or another is by now), has no memory left, can't write its log, or runs a script.
+const PASSING: [&str; 9] =
+    ["LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "UNBLOCKED", "CLUSTERDOWN", "OOM", "MISCONF", "BUSY"];
+
 /// Whether the call that failed so is worth another try, on a new connection.
-pub(super) fn breaks_connection(error: &RedisError) -> bool {
-    let loading = error.kind() == ErrorKind::Server(redis::ServerErrorKind::BusyLoading);
-    loading || matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse) || error.is_unrecoverable_error()
+pub(super) fn may_pass(error: &RedisError) -> bool {
+    let passing = error.code().is_some_and(|code| PASSING.contains(&code));
+    passing || matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse) || error.is_unrecoverable_error()
 }
 
 /// The address without what stands before an `@`.

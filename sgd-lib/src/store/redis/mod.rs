@@ -1,6 +1,7 @@
 //! The store in Redis 7.0 or later (or Valkey), with stock commands only.
 
 mod connection;
+mod continuity;
 mod exchange;
 mod parse;
 mod scripts;
@@ -16,7 +17,7 @@ use redis::{Cmd, Value, cmd};
 use self::connection::{LONGEST_WAIT, Pool};
 use self::parse::{bytes, entry_id, integer, optional_bytes, text, unexpected};
 use super::{
-    Claim, ClaimRequest, Control, Cursors, Exchange, Exchanged, FIRST_NODE, Lease, RUN_TTL, RunKeys,
+    Claim, ClaimRequest, Control, Cursors, EntryId, Exchange, Exchanged, FIRST_NODE, Lease, RUN_TTL, RunKeys,
     Snapshot, Store, StoreError, Vector, Versioned, Write, keys, snapshot::trim_to,
 };
 use crate::state;
@@ -276,15 +277,16 @@ impl Store for RedisStore {
     fn write_snapshot(&self, run: &RunKeys, snapshot: &Snapshot) -> Result<bool, StoreError> {
         let key = run.snapshot();
         let vector = encode(&key, &snapshot.vector, "a vector that can be stored")?;
-        let reply = self.eval(
-            "writing a snapshot",
-            &scripts::WRITE_SNAPSHOT
-                .key(&key)
-                .arg(snapshot.version)
-                .arg(&vector)
-                .arg(&snapshot.parameters)
-                .arg(millis(RUN_TTL)),
-        )?;
+        let mut call = scripts::WRITE_SNAPSHOT
+            .key(&key)
+            .arg(snapshot.version)
+            .arg(&vector)
+            .arg(&snapshot.parameters)
+            .arg(millis(RUN_TTL));
+        for (stream, mark) in snapshot.vector.iter().filter(|(_, mark)| mark.id != EntryId::ZERO) {
+            call = call.key(&run.log(*stream)).arg(mark.id.to_string());
+        }
+        let reply = self.eval("writing a snapshot", &call)?;
         if integer(&key, &reply)? == 0 {
             return Ok(false);
         }
@@ -358,6 +360,6 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// Reads the last entry's name from the reply of a script that returns it as text.
-fn last_id(key: &str, value: Value) -> Result<super::EntryId, StoreError> {
+fn last_id(key: &str, value: Value) -> Result<EntryId, StoreError> {
     entry_id(key, &text(key, value)?)
 }

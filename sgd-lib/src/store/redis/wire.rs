@@ -36,6 +36,8 @@ pub(super) struct Wire {
     stream: BufReader<Box<dyn Stream>>,
     db: i64,
     open: bool,
+    /// The streams of which the store was asked, on this connection, whether it still has all of them.
+    pub(super) compared: Vec<String>,
 }
 
 impl Wire {
@@ -46,7 +48,7 @@ impl Wire {
     pub(super) fn connect(info: &ConnectionInfo, patience: Duration, timeout: Duration) -> RedisResult<Self> {
         let settings = info.redis_settings();
         let stream = BufReader::with_capacity(BUFFER, stream(info.addr(), patience, timeout)?);
-        let mut wire = Self { stream, db: settings.db(), open: true };
+        let mut wire = Self { stream, db: settings.db(), open: true, compared: Vec::new() };
         if let Some(password) = settings.password() {
             let mut auth = cmd("AUTH");
             if let Some(name) = settings.username() {
