@@ -69,6 +69,7 @@ fn follow(
     let mut left: Option<Instant> = None;
     let mut recruited = Instant::now();
     loop {
+        let round = Instant::now();
         if interrupted.load(Ordering::Relaxed) {
             return Err(stop(run)?.context(format!("run {} was asked to stop", run.name())));
         }
@@ -89,6 +90,10 @@ fn follow(
         let status = run.status()?;
         if status.is_over() {
             return Ok(status);
+        }
+        if round.elapsed() > LOOK_INTERVAL {
+            // The store was away, and its workers come back first.
+            (worked_on, recruited) = (Instant::now(), Instant::now());
         }
         // Where no number of workers stands yet, a queue still has the calls.
         if status.held.contains(&true) || status.control.workers.is_none() {

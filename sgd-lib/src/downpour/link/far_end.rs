@@ -384,7 +384,7 @@ impl FarEnd {
     }
 
     /// Writes the worker's base as the next snapshot.
-    fn write_snapshot(&mut self, parameters: &[f32]) -> Result<(), LogError> {
+    pub(super) fn write_snapshot(&mut self, parameters: &[f32]) -> Result<(), LogError> {
         let holder = &self.lease.holder;
         let written = log::write_snapshot(&*self.store, &self.run, holder, &self.folded, parameters)?;
         // Where somebody else is at it a later one will do; but who fetches snapshots has to see that what it
