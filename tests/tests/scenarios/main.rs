@@ -15,6 +15,7 @@ mod engines;
 mod grid;
 mod kubernetes;
 mod nodes;
+mod outages;
 mod refusals;
 mod reproducible;
 mod size;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError, RedisResult};
 
+use super::sentinel;
 use super::wire::Wire;
 use crate::store::StoreError;
 
@@ -21,6 +22,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// Idle connections to one Redis.
 pub(super) struct Pool {
     info: ConnectionInfo,
+    /// Where that is the address of Sentinels: the name of the master.
+    master: Option<String>,
     /// `host:port` or a path, without credentials.
     pub(super) address: String,
     /// For how long a call tries to reach the store.
@@ -39,7 +42,7 @@ impl Pool {
             ConnectionAddr::Unix(path) => path.display().to_string(),
             other => other.to_string(),
         };
-        Ok(Self { info, address, patience, idle: Mutex::new(Vec::new()) })
+        Ok(Self { info, master: sentinel::master_name(url), address, patience, idle: Mutex::new(Vec::new()) })
     }
 
     /// Connections made from now on give this password.
@@ -68,9 +71,12 @@ impl Pool {
                 }
                 Err(error) => error,
             };
+            if !may_pass(&error) {
+                return Err(self.failure(command, &error));
+            }
             // Whatever idles was made before the failure and is most likely broken too, or leads to the same server.
             self.idle().clear();
-            if !may_pass(&error) || Instant::now() + pause > deadline {
+            if Instant::now() + pause > deadline {
                 return Err(self.failure(command, &error));
             }
             if pause >= LONGEST_PAUSE / 2 && pause < LONGEST_PAUSE {
@@ -100,8 +106,14 @@ impl Pool {
     }
 
     fn connection(&self) -> RedisResult<Wire> {
-        let idle = self.idle().pop();
-        idle.map_or_else(|| Wire::connect(&self.info, CONNECT_TIMEOUT, REPLY_TIMEOUT), Ok)
+        if let Some(idle) = self.idle().pop() {
+            return Ok(idle);
+        }
+        let Some(name) = &self.master else {
+            return Wire::connect(&self.info, CONNECT_TIMEOUT, REPLY_TIMEOUT);
+        };
+        let master = sentinel::master(&self.info, name, CONNECT_TIMEOUT, REPLY_TIMEOUT)?;
+        Wire::connect(&master, CONNECT_TIMEOUT, REPLY_TIMEOUT)
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Wire>> {

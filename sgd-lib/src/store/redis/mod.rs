@@ -5,6 +5,7 @@ mod continuity;
 mod exchange;
 mod parse;
 mod scripts;
+mod sentinel;
 mod server;
 mod wire;
 
@@ -28,8 +29,9 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// A store at `redis://[:password@]host[:port][/db]` or `redis+unix:///path`. Nothing is
-    /// connected before the first call.
+    /// A store at `redis://[:password@]host[:port][/db]` or `redis+unix:///path`; with `?sentinel=NAME` at
+    /// whichever Redis is the master of that name, as the Sentinels at the address say. Nothing is connected
+    /// before the first call.
     ///
     /// # Errors
     /// The address is none.
