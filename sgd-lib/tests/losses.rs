@@ -18,9 +18,10 @@ use local_redis::LocalRedis;
 use sgd_lib::codec::Codec;
 use sgd_lib::dataset::Dataset;
 use sgd_lib::downpour::{
-    Algorithm, Departure, Folded, Identity, Run, RunConfig, StopReason, Surroundings, Worker, WorkerError,
+    Algorithm, Database, Departure, Folded, Identity, Run, RunConfig, Settled, StopReason, Surroundings,
+    Synchronizer, Worker, WorkerError,
 };
-use sgd_lib::store::{Claim, RedisStore};
+use sgd_lib::store::{Claim, MemoryStore, RedisStore, Store};
 use support::crew::{check_counts, create, furthest, part};
 use support::{log_length, restart_with_log_of};
 
@@ -41,8 +42,14 @@ impl Surroundings for Slow {
     fn recruit(&self, _worker: u32) {}
 }
 
-/// One life of a worker; whether the run is over.
-fn live(run: &Run, data: &Dataset, worker: u32, life: u32, forgotten: &AtomicU32) -> bool {
+/// One life of a worker, on the node of this store where one is given; whether the run is over.
+fn live(
+    run: &Run,
+    data: &Dataset,
+    (worker, life): (u32, u32),
+    node: Option<&Arc<dyn Store>>,
+    early: &AtomicU32,
+) -> bool {
     let place = format!("{worker}-{life}");
     let lease = match run.claim(&place, Some(worker), LEASE).unwrap() {
         Claim::Granted { lease, .. } => lease,
@@ -53,13 +60,26 @@ fn live(run: &Run, data: &Dataset, worker: u32, life: u32, forgotten: &AtomicU32
             return false;
         }
     };
-    let here = Identity { node: "node".into(), pod: place };
-    let begun = Worker::new(run, lease.clone(), life > 0, &here, part(data), data.test(), &Slow);
-    match begun.and_then(Worker::train) {
+    let name = format!("node-{worker}");
+    let settled = match node {
+        Some(node) => run.clone().settle(&lease, Some((node, &name))).unwrap(),
+        None => Settled::Here(Box::new(run.clone())),
+    };
+    let Settled::Here(run) = settled else { panic!("no worker goes elsewhere") };
+    let synchronizer = Synchronizer::start(&run).unwrap();
+    let here = Identity { node: name, pod: place };
+    let begun = Worker::new(&run, lease.clone(), life > 0, &here, part(data), data.test(), &Slow);
+    let left = begun.and_then(Worker::train);
+    synchronizer.into_iter().for_each(Synchronizer::stop);
+    match left {
         Ok(Departure::Finished(StopReason::Epochs)) => true,
-        Ok(Departure::Replaced) => false,
+        // Its node was closed.
+        Ok(Departure::Replaced) => {
+            early.fetch_add(1, Ordering::Relaxed);
+            false
+        }
         Err(WorkerError::Log(error)) if error.is_forgotten() => {
-            forgotten.fetch_add(1, Ordering::Relaxed);
+            early.fetch_add(1, Ordering::Relaxed);
             run.store().release(run.keys(), &lease).unwrap();
             false
         }
@@ -78,29 +98,32 @@ fn lose(redis: &mut LocalRedis) {
     }
 }
 
-fn losing(algorithm: Algorithm) {
+fn losing(algorithm: Algorithm, database: Database) {
     let (mut test, data) = (support::redis(), support::data());
     let redis = test.redis.as_mut().unwrap();
     let store = Arc::new(RedisStore::open(redis.url()).unwrap().with_patience(Duration::from_secs(60)));
     let config = RunConfig {
         epochs: EPOCHS,
         algorithm,
+        database,
         n_push: 2,
         n_fetch: 2,
         codec: Codec::Int8,
         ..support::config_for(&data, WORKERS)
     };
-    let (run, forgotten) = (create(store, config), AtomicU32::new(0));
+    let (run, early) = (create(store, config), AtomicU32::new(0));
     thread::scope(|scope| {
         for worker in 0..WORKERS {
-            let (run, data, forgotten) = (&run, &data, &forgotten);
+            let (run, data, early) = (&run, &data, &early);
+            let node: Option<Arc<dyn Store>> =
+                (database == Database::Local).then(|| Arc::new(MemoryStore::new()) as _);
             scope.spawn(move || {
-                (0..).find(|life| live(run, data, worker, *life, forgotten));
+                (0..).find(|life| live(run, data, (worker, *life), node.as_ref(), early));
             });
         }
         lose(redis);
     });
-    assert!(forgotten.into_inner() >= WORKERS, "{algorithm}: nothing that anybody knew of was lost");
+    assert!(early.into_inner() > 0, "{algorithm}: nothing that anybody knew of was lost");
     check_counts(&run, &algorithm.to_string());
     let folded = Folded::load(&**run.store(), run.keys(), &run.config().architecture.rows()).unwrap();
     let apart = furthest(&folded.parameters, &run.model().unwrap().unwrap().parameters);
@@ -109,10 +132,15 @@ fn losing(algorithm: Algorithm) {
 
 #[test]
 fn every_push_that_is_in_the_log_counts_once_whatever_was_lost() {
-    losing(Algorithm::Downpour);
+    losing(Algorithm::Downpour, Database::Global);
 }
 
 #[test]
 fn workers_that_wait_for_one_another_come_through_it() {
-    losing(Algorithm::Average);
+    losing(Algorithm::Average, Database::Global);
+}
+
+#[test]
+fn nodes_begin_anew_when_the_global_store_lost_what_they_passed_on() {
+    losing(Algorithm::Downpour, Database::Local);
 }

@@ -54,7 +54,7 @@ async fn setup(host: Arc<Host>, call: Call) -> Result<Reply, Refusal> {
         Some(queue) => fan_out::queue(&run, Arc::new(queue)).await?,
         None => fan_out::fan_out(&host, &run).await?,
     };
-    answer(&run, placed, queued)
+    answer(&run, &placed, queued)
 }
 
 /// Every worker of the run that is gone has a successor, who goes on where it stopped.
@@ -69,10 +69,10 @@ async fn bring_back(host: &Arc<Host>, name: String) -> Result<Reply, Refusal> {
     });
     let run = run.await?;
     let placed = fan_out::fan_out(host, &run).await?;
-    answer(&run, placed, false)
+    answer(&run, &placed, false)
 }
 
-fn answer(run: &Run, placed: Placed, queued: bool) -> Result<Reply, Refusal> {
+fn answer(run: &Run, placed: &Placed, queued: bool) -> Result<Reply, Refusal> {
     answer::json(
         StatusCode::OK,
         &json!({

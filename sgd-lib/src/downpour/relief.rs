@@ -203,6 +203,20 @@ mod tests {
     }
 
     #[test]
+    fn what_lacks_a_gift_or_a_successor_is_not_what_became_of_it() {
+        let mut known = Relief::default();
+        assert!(known.give(0, &[1], at(0, 1), partition(), EPOCHS) && known.take_over(2, 7));
+        let mut later = known.clone();
+        assert!(later.give(0, &[2], at(0, 9), partition(), EPOCHS) && later.take_over(2, 8));
+        assert!(known.goes_on_from(&known) && later.goes_on_from(&known));
+        assert!(!known.goes_on_from(&later) && !Relief::default().goes_on_from(&known));
+        let mut another = Relief::default();
+        assert!(another.give(0, &[2], at(0, 1), partition(), EPOCHS) && another.take_over(2, 9));
+        assert!(!another.goes_on_from(&known), "another gift in its place");
+        assert!(!Relief { tokens: BTreeMap::new(), ..later }.goes_on_from(&known));
+    }
+
+    #[test]
     fn whoever_was_replaced_sees_it() {
         let (store, run) = (MemoryStore::new(), RunKeys::new("run").unwrap());
         let take_over = |token| Relief::change(&store, &run, |relief| relief.take_over(4, token)).unwrap();

@@ -8,7 +8,7 @@ use redis::{RedisResult, Value};
 
 use super::wire::Wire;
 use super::{last_id, parse, scripts};
-use crate::store::{Exchange, RunKeys, StoreError};
+use crate::store::{Cursors, Exchange, RunKeys, StoreError};
 
 /// Asks, unless that was done on this connection for the stream that is pushed to; returns whether it asked.
 /// The inner error: the store has lost something.
@@ -29,24 +29,27 @@ pub(super) fn check(
     for stream in known.keys() {
         pipeline.add_command(scripts::LAST_ID.key(&run.log(*stream)).command());
     }
-    let mut replies = pipeline.query::<Vec<Value>>(wire)?.into_iter();
-    let exists = replies.next().unwrap_or_default();
-    let compared = || -> Result<bool, StoreError> {
-        if parse::integer(&run.config(), &exists)? == 0 {
-            return Err(StoreError::Emptied { address: address.to_owned(), run: run.run().to_owned() });
-        }
-        for ((stream, known), end) in known.iter().zip(replies) {
-            let key = run.log(*stream);
-            let found = last_id(&key, end)?;
-            if found < *known {
-                let (address, found, known) = (address.to_owned(), found.to_string(), known.to_string());
-                return Err(StoreError::Forgot { address, key, found, known });
-            }
-        }
-        Ok(true)
-    }();
+    let compared = compare(address, run, &known, pipeline.query(wire)?);
     if compared.is_ok() {
         wire.compared.push(own);
     }
-    Ok(compared)
+    Ok(compared.map(|()| true))
+}
+
+/// Whether the run exists, and where each stream ends, against how far it was known.
+fn compare(address: &str, run: &RunKeys, known: &Cursors, replies: Vec<Value>) -> Result<(), StoreError> {
+    let mut replies = replies.into_iter();
+    let exists = replies.next().unwrap_or_default();
+    if parse::integer(&run.config(), &exists)? == 0 {
+        return Err(StoreError::Emptied { address: address.to_owned(), run: run.run().to_owned() });
+    }
+    for ((stream, known), end) in known.iter().zip(replies) {
+        let key = run.log(*stream);
+        let found = last_id(&key, end)?;
+        if found < *known {
+            let (address, found, known) = (address.to_owned(), found.to_string(), known.to_string());
+            return Err(StoreError::Forgot { address, key, found, known });
+        }
+    }
+    Ok(())
 }

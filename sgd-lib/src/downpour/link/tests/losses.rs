@@ -63,3 +63,38 @@ fn a_reader_that_finds_a_successors_pushes_instead_of_lost_ones_has_what_the_sto
     assert_eq!(fetched(&mut reader).unwrap().pushes, 0, "read with the first of two requests");
     assert_eq!(Folded::load(&*store, &run, ROWS).unwrap().parameters, [5.0; 4]);
 }
+
+#[test]
+fn the_number_of_workers_is_said_again_to_a_store_that_may_have_forgotten_it() {
+    let mut redis = LocalRedis::start(Options::default()).unwrap();
+    let store: Arc<dyn Store> = Arc::new(RedisStore::open(redis.url()).unwrap());
+    let run = run(&store);
+    let mut end = far_end(&store, &run, 0);
+    push(&mut end);
+    let mut restart = || {
+        redis.kill().unwrap();
+        redis.restart().unwrap();
+    };
+    restart();
+    assert_eq!(store.control(&run).unwrap().workers, None);
+    push(&mut end);
+    assert_eq!(store.control(&run).unwrap().workers, Some(2));
+    let mut of_another_number = FarEnd::new(
+        store.clone(),
+        run.clone(),
+        end.lease.clone(),
+        ROWS.to_vec(),
+        3,
+        &at_end(&store, &run),
+        None,
+    );
+    push(&mut of_another_number);
+    restart();
+    let push = Some((EntryKind::Push, Progress::default()));
+    let pushed = of_another_number.answer(Request { push, payload: payload(1.0), ..Request::default() });
+    assert!(pushed.is_err_and(|error| error.is_forgotten()));
+}
+
+fn at_end(store: &Arc<dyn Store>, run: &RunKeys) -> Folded {
+    Folded::load(&**store, run, ROWS).unwrap()
+}
