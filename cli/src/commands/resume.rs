@@ -31,9 +31,9 @@ pub(crate) struct Args {
 pub(crate) fn run(global: &Global, args: &Args) -> Result<()> {
     let given =
         [("gateway", &args.gateway), ("function-url", &args.function_url), ("store-url", &args.store_url)];
-    let given = given.into_iter().filter_map(|(flag, value)| Some((flag, value.as_deref()?)));
+    let mut given = given.into_iter().filter_map(|(flag, value)| Some((flag, value.as_deref()?)));
     let settings = given
-        .fold(Ok(Settings::default()), |settings, (flag, value)| settings?.overridden_by_flag(flag, value))
+        .try_fold(Settings::default(), |settings, (flag, value)| settings.overridden_by_flag(flag, value))
         .map_err(|error| BadArguments(error.to_string()))?;
     carry_out(global, &from_environment(settings)?, &args.place, Some(&args.run))
 }
