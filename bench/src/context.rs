@@ -4,6 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use sgd_lib::dataset::{self, Dataset, Transpose};
 
 /// Where data to measure with are looked for, the first that is there.
 const DATA: [&str; 2] = ["../shared/data/emnist-bymerge-110k", "/usr/share/datasets/fashion-mnist"];
@@ -27,6 +28,16 @@ impl Context {
             bail!("{} is not there; build it: cargo build --release --workspace", downpour.display());
         }
         Ok(Self { downpour, data: find(data)?, quick })
+    }
+
+    /// The data, prepared once for all benchmarks of this machine.
+    ///
+    /// # Errors
+    /// They can't be read.
+    pub(crate) fn dataset(&self) -> Result<Dataset> {
+        let source = dataset::find(&self.data, None)?;
+        let cache = env::temp_dir().join("downpour-bench-cache");
+        Ok(Dataset::prepare(&source, &cache, Transpose::Auto)?)
     }
 
     /// How often, or how much: `full`, or `quick` where it only has to be shown that it works.

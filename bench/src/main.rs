@@ -8,6 +8,7 @@
 //! | `benches` | the benchmarks, one file each |
 //! | `clock` | time that a thread has computed |
 //! | `context` | what a benchmark is given: the data, the program, how thorough to be |
+//! | `crew` | workers in threads of this process |
 //! | `memory` | what this process asks of the allocator, and a thread of the kernel |
 //! | `sampling` | turns, medians, spreads |
 //! | `platform` | a local platform of the benchmark's own, to train on |
@@ -20,6 +21,7 @@
 mod benches;
 mod clock;
 mod context;
+mod crew;
 mod http;
 mod memory;
 mod platform;

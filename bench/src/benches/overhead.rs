@@ -3,35 +3,40 @@
 //! With Redis they are [`sgd_lib::downpour::Worker`]s, what a function runs after its invocation was answered, in
 //! two threads, on a real redis-server over a Unix socket: everything that training needs of the store, and
 //! nothing of starting, which `start` measures. Without a store, each thread takes the same steps on the same
-//! minibatches, and nobody hears of them.
+//! minibatches, the first one tries its parameters as often, and nobody hears of them.
 
-use std::sync::{Arc, Barrier, Mutex, PoisonError};
-use std::thread;
+use std::hint::black_box;
+use std::sync::{Barrier, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use figures::chart::{Axis, Chart, Line, Lines, Point, Scale};
 use local_redis::Transport;
 use serde_json::{Value, json};
 use sgd_lib::codec::Codec;
-use sgd_lib::dataset::{self, Dataset, EpochOrder, Split, Transpose};
-use sgd_lib::downpour::{Identity, Run, RunConfig, Surroundings, Worker};
-use sgd_lib::network::{DropoutKey, Minibatch};
+use sgd_lib::dataset::{Dataset, EpochOrder};
+use sgd_lib::downpour::{Run, RunConfig};
+use sgd_lib::network::{DropoutKey, Minibatch, Predictor};
 use sgd_lib::optimizer::Trainer;
-use sgd_lib::store::{Claim, Store};
 
 use crate::context::Context;
+use crate::crew::{self, Undisturbed};
 use crate::redis::Server;
 use crate::report::Report;
 use crate::sampling::{Contestant, Samples, take_turns};
 
 const WORKERS: u32 = 2;
-/// nFetch = nPush, with the figure that they have a bar for.
-const RHYTHMS: [(u32, Option<&str>); 4] =
-    [(1, Some("overhead.n1")), (5, None), (10, Some("overhead.n10")), (50, Some("overhead.n50"))];
+/// nFetch = nPush, epochs that take a second or more, and the figure that they have a bar for.
+const RHYTHMS: [(u32, u32, Option<&str>); 4] = [
+    (1, 2, Some("overhead.n1")),
+    (5, 6, None),
+    (10, 12, Some("overhead.n10")),
+    (50, 12, Some("overhead.n50")),
+];
 /// What `codec` `auto` is on this machine.
 const DEFAULT: Codec = Codec::Int8;
-const LEASE: Duration = Duration::from_secs(60);
+/// Test images that are tried after each epoch.
+const TRIED: usize = 1000;
 
 /// A codec, and whether the Redis writes an append-only file.
 type Case = (Codec, bool);
@@ -41,22 +46,19 @@ struct Arena {
     data: Dataset,
     /// Without an append-only file, and with one.
     servers: [Server; 2],
-    epochs: u32,
 }
 
 /// Measures.
 pub(crate) fn run(context: &Context) -> Result<Report> {
     let arena = Arena::new(context)?;
     let rounds = context.effort(5, 1);
-    let rhythms = context.effort(&RHYTHMS[..], &RHYTHMS);
-    let cases: Vec<Case> = match context.effort(true, false) {
-        true => Codec::ALL.iter().flat_map(|codec| [(*codec, true), (*codec, false)]).collect(),
-        false => vec![(DEFAULT, true)],
-    };
+    let with_log = context.effort(&Codec::ALL[..], &[DEFAULT]);
+    let mut cases: Vec<Case> = with_log.iter().map(|codec| (*codec, true)).collect();
+    cases.push((DEFAULT, false));
     let (mut rows, mut figures) = (Vec::new(), Vec::new());
     let mut lines = vec![Vec::new(); cases.len()];
-    for (n, figure) in rhythms {
-        let measured = arena.measure(*n, &cases, rounds)?;
+    for (n, epochs, figure) in RHYTHMS {
+        let measured = arena.measure(n, context.effort(epochs, 1), &cases, rounds)?;
         let alone = &measured[0];
         rows.push(vec![
             json!(n),
@@ -68,10 +70,10 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
         for ((case, samples), points) in cases.iter().zip(&measured[1..]).zip(&mut lines) {
             let ratio = samples.median() / alone.median();
             let deviation = samples.spread() / alone.median();
-            points.push(Point { x: f64::from(*n), y: ratio, deviation });
-            rows.push(row(*n, *case, samples, ratio));
-            if let (Some(figure), (DEFAULT, true)) = (figure, case) {
-                figures.push((*figure, ratio));
+            points.push(Point { x: f64::from(n), y: ratio, deviation });
+            rows.push(row(n, *case, samples, ratio));
+            if let (Some(figure), (DEFAULT, true)) = (figure, *case) {
+                figures.push((figure, ratio));
             }
         }
     }
@@ -81,8 +83,7 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
         rows,
         figures,
         notes: vec![format!(
-            "Medians of {rounds}; two workers, {} epochs on {}; the bars are about {DEFAULT} with AOF everysec.",
-            arena.epochs,
+            "Medians of {rounds}; two workers, up to 12 epochs on {}; the bars are about {DEFAULT} with AOF everysec.",
             arena.data.name()
         )],
         chart: chart(&cases, lines),
@@ -119,19 +120,13 @@ fn chart(cases: &[Case], lines: Vec<Vec<Point>>) -> Chart {
 
 impl Arena {
     fn new(context: &Context) -> Result<Self> {
-        let source = dataset::find(&context.data, None)?;
-        let cache = std::env::temp_dir().join("downpour-bench-cache");
         let server = |append_only| Server::start(Transport::UnixSocket, append_only);
-        Ok(Self {
-            data: Dataset::prepare(&source, &cache, Transpose::Auto)?,
-            servers: [server(false)?, server(true)?],
-            epochs: context.effort(3, 1),
-        })
+        Ok(Self { data: context.dataset()?, servers: [server(false)?, server(true)?] })
     }
 
     /// Samples a second: without a store, and by case.
-    fn measure(&self, n: u32, cases: &[Case], rounds: usize) -> Result<Vec<Samples>> {
-        let config = RunConfig { epochs: self.epochs, ..RunConfig::for_data(&self.data)? };
+    fn measure(&self, n: u32, epochs: u32, cases: &[Case], rounds: usize) -> Result<Vec<Samples>> {
+        let config = RunConfig { epochs, ..RunConfig::for_data(&self.data)? };
         let config = RunConfig { workers: WORKERS, n_fetch: n, n_push: n, ..config };
         // What each of them would have without the other.
         let alone = RunConfig { workers: 1, ..config.clone() };
@@ -146,10 +141,10 @@ impl Arena {
     }
 
     fn with_redis(&self, server: &Server, config: &RunConfig) -> Result<f64> {
-        let store: Arc<dyn Store> = server.store.clone();
-        let run = Run::create(store, "bench", config.clone())?;
+        let data = (self.data.train(), self.data.test());
+        let run = Run::create(server.store.clone(), "bench", config.clone())?;
         run.store().fix_workers(run.keys(), WORKERS)?;
-        together(|worker| self.work(&run, worker))?;
+        crew::together(WORKERS, |worker| crew::work(&run, worker, data, &Undisturbed, None))?;
         let workers = run.status()?.workers;
         run.delete()?;
         let begun = workers.iter().map(|worker| worker.started_ms).min().unwrap_or(0);
@@ -161,19 +156,10 @@ impl Arena {
         Ok(samples as f64 / Duration::from_millis(ended - begun).as_secs_f64())
     }
 
-    fn work(&self, run: &Run, worker: u32) -> Result<()> {
-        let claim = run.claim(&worker.to_string(), Some(worker), LEASE)?;
-        let Claim::Granted { lease, resumed, .. } = claim else { bail!("no lease for worker {worker}") };
-        let identity = Identity { node: "here".to_owned(), pod: worker.to_string() };
-        let (train, test) = (self.data.train(), self.data.test());
-        Worker::new(run, lease, resumed, &identity, train, test, &Undisturbed)?.train()?;
-        Ok(())
-    }
-
     fn alone(&self, config: &RunConfig) -> Result<f64> {
         let (ready, slowest) = (Barrier::new(WORKERS as usize), Mutex::new(Duration::ZERO));
-        together(|worker| {
-            let mut alone = Alone::new(config, self.data.train());
+        crew::together(WORKERS, |worker| {
+            let mut alone = Alone::new(config, &self.data);
             ready.wait();
             let begun = Instant::now();
             alone.train(worker);
@@ -190,21 +176,23 @@ impl Arena {
 /// A worker without the others.
 struct Alone<'a> {
     config: &'a RunConfig,
-    train: Split<'a>,
+    data: &'a Dataset,
     parameters: Vec<f32>,
     trainer: Trainer,
+    predictor: Predictor,
     order: EpochOrder,
 }
 
 impl<'a> Alone<'a> {
-    fn new(config: &'a RunConfig, train: Split<'a>) -> Self {
-        let network = &config.architecture;
+    fn new(config: &'a RunConfig, data: &'a Dataset) -> Self {
+        let (network, train) = (&config.architecture, data.train());
         let (batch_size, dropout) = (config.batch_size as usize, config.dropout);
         Self {
             config,
-            train,
+            data,
             parameters: network.initial_parameters(config.seed),
             trainer: Trainer::new(network, train, batch_size, dropout, config.optimizer),
+            predictor: Predictor::new(network),
             order: EpochOrder::new(train.len()),
         }
     }
@@ -221,30 +209,12 @@ impl<'a> Alone<'a> {
                 let rate = self.config.schedule.rate(self.config.learning_rate, done);
                 let samples = self.order.minibatch(minibatch as usize, batch);
                 let key = DropoutKey { seed: self.config.seed, epoch, minibatch };
-                let minibatch = Minibatch { split: self.train, samples };
+                let minibatch = Minibatch { split: self.data.train(), samples };
                 self.trainer.step(&mut self.parameters, &minibatch, key, rate);
+            }
+            if worker == 0 {
+                black_box(self.predictor.evaluate(&self.parameters, self.data.test().first(TRIED)));
             }
         }
     }
-}
-
-/// Runs both workers at once.
-fn together(work: impl Fn(u32) -> Result<()> + Sync) -> Result<()> {
-    let work = &work;
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..WORKERS).map(|worker| scope.spawn(move || work(worker))).collect();
-        threads.into_iter().try_for_each(|thread| thread.join().ok().context("a worker panicked")?)
-    })
-}
-
-/// A place that nobody has to leave.
-struct Undisturbed;
-
-impl Surroundings for Undisturbed {
-    fn must_leave(&self) -> bool {
-        false
-    }
-
-    /// A worker that is slow to begin is no worker that died.
-    fn recruit(&self, _worker: u32) {}
 }

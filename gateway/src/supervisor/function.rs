@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use openfaas::types::{DEFAULT_NAMESPACE, FunctionDeployment, FunctionStatus};
-use rand::seq::IndexedRandom;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
@@ -70,6 +69,8 @@ struct State {
     retired: bool,
     crashes: u32,
     next_start: Instant,
+    /// Calls handed to replicas so far.
+    calls: u64,
 }
 
 impl Function {
@@ -82,6 +83,7 @@ impl Function {
             retired: false,
             crashes: 0,
             next_start: Instant::now(),
+            calls: 0,
         };
         Self {
             name: state.version.record.deployment.service.clone(),
@@ -209,19 +211,16 @@ impl Function {
         None
     }
 
-    /// Hands a call to a replica that takes calls, other than those `tried`: one with the fewest calls in flight.
+    /// Hands a call to a replica that takes calls, other than those `tried`: one with the fewest calls in flight, of
+    /// equals the one that has waited longest for a call. So who is refused, and calls again, comes to another.
     pub(crate) fn pick(&self, tried: &[String]) -> Option<(Arc<Replica>, InFlight)> {
-        let state = self.state();
-        let load = |replica: &Replica| (replica.phase() == Phase::Busy, replica.in_flight());
-        let ready: Vec<_> = state
-            .replicas
-            .iter()
-            .filter(|replica| replica.takes_calls() && !tried.contains(&replica.pod))
-            .map(|replica| (load(replica), replica))
-            .collect();
-        let least = ready.iter().map(|(load, _)| *load).min()?;
-        let equal: Vec<_> = ready.into_iter().filter(|(load, _)| *load == least).collect();
-        equal.choose(&mut rand::rng()).map(|(_, replica)| (Arc::clone(replica), Arc::clone(replica).enter()))
+        let mut state = self.state();
+        let ready = state.replicas.iter().filter(|it| it.takes_calls() && !tried.contains(&it.pod));
+        let replica =
+            ready.min_by_key(|it| (it.phase() == Phase::Busy, it.in_flight(), it.last_call()))?.clone();
+        state.calls += 1;
+        let in_flight = replica.clone().enter(state.calls);
+        Some((replica, in_flight))
     }
 
     /// Waits until a replica takes calls; whether one does before `deadline`.

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -77,6 +77,7 @@ pub(crate) struct Replica {
     /// And since when.
     phase: Mutex<(Phase, SystemTime)>,
     in_flight: AtomicUsize,
+    last_call: AtomicU64,
     process: AtomicU32,
     stop: CancellationToken,
     kill: CancellationToken,
@@ -106,6 +107,7 @@ impl Replica {
             metrics_port,
             phase: Mutex::new((Phase::Starting, created)),
             in_flight: AtomicUsize::new(0),
+            last_call: AtomicU64::new(0),
             process: AtomicU32::new(0),
             stop: CancellationToken::new(),
             kill: CancellationToken::new(),
@@ -149,8 +151,14 @@ impl Replica {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Counts a call as in flight until what it returns is dropped.
-    pub(crate) fn enter(self: Arc<Self>) -> InFlight {
+    /// The number of the last call that it was given; 0: none.
+    pub(crate) fn last_call(&self) -> u64 {
+        self.last_call.load(Ordering::Relaxed)
+    }
+
+    /// Counts call number `call` as in flight until what it returns is dropped.
+    pub(crate) fn enter(self: Arc<Self>, call: u64) -> InFlight {
+        self.last_call.store(call, Ordering::Relaxed);
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight(self)
     }

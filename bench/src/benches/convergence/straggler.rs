@@ -4,20 +4,20 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::Result;
 use local_redis::{LocalRedis, Options};
-use sgd_lib::dataset::{self, Dataset, Split, Transpose};
-use sgd_lib::downpour::{Identity, Run, RunConfig, Surroundings, Worker};
-use sgd_lib::store::{Claim, RedisStore, Store};
+use sgd_lib::dataset::Split;
+use sgd_lib::downpour::{Run, RunConfig, Surroundings};
+use sgd_lib::store::{RedisStore, Store};
 
 use crate::context::Context;
+use crate::crew;
 use crate::sampling::{Contestant, Samples, take_turns};
 
 /// How much longer a minibatch takes on the slow worker.
 const SLOWNESS: u32 = 10;
 /// What takes longer is no minibatch, but waiting for the others at the end.
 const LONGEST: Duration = Duration::from_millis(5);
-const LEASE: Duration = Duration::from_secs(20);
 
 /// Seconds of runs by two workers: none of them slow, the second, the first.
 pub(super) struct Straggler {
@@ -31,9 +31,7 @@ pub(super) struct Straggler {
 impl Straggler {
     /// Runs of a few epochs, and to an accuracy.
     pub(super) fn measure(context: &Context) -> Result<Self> {
-        let source = dataset::find(&context.data, None)?;
-        let cache = tempfile::tempdir().context("making a folder for the prepared data")?;
-        let data = Dataset::prepare(&source, cache.path(), Transpose::Auto)?;
+        let data = context.dataset()?;
         let redis = LocalRedis::start(Options::default())?;
         let store: Arc<dyn Store> = Arc::new(RedisStore::open(redis.url())?);
         let (rounds, epochs, target) = context.effort((5, 4, 0.75), (1, 1, 0.2));
@@ -115,26 +113,11 @@ fn seconds(
     let run = Run::create(store.clone(), "straggler", config)?;
     run.store().fix_workers(run.keys(), 2)?;
     let begun = Instant::now();
-    thread::scope(|scope| {
-        let start = |worker| {
-            let run = &run;
-            scope.spawn(move || work(run, data, worker, slow == Some(worker)))
-        };
-        let workers = [0, 1].map(start);
-        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| anyhow!("a worker panicked"))?)
+    crew::together(2, |worker| {
+        let place = Place { slow: slow == Some(worker), before: Mutex::default() };
+        crew::work(&run, worker, data, &place, None)
     })?;
     let seconds = begun.elapsed().as_secs_f64();
     run.delete()?;
     Ok(seconds)
-}
-
-fn work(run: &Run, (train, test): (Split<'_>, Split<'_>), worker: u32, slow: bool) -> Result<()> {
-    let claim = run.claim(&worker.to_string(), Some(worker), LEASE)?;
-    let Claim::Granted { lease, resumed, .. } = claim else {
-        bail!("no place for worker {worker}: {claim:?}")
-    };
-    let identity = Identity { node: "bench".to_owned(), pod: worker.to_string() };
-    let place = Place { slow, before: Mutex::default() };
-    Worker::new(run, lease, resumed, &identity, train, test, &place)?.train()?;
-    Ok(())
 }

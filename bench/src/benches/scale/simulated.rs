@@ -4,25 +4,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result};
 use local_redis::{LocalRedis, Options, Transport};
 use rand::RngExt;
 use sgd_lib::dataset::Split;
-use sgd_lib::downpour::{
-    Compute, Computed, DataRef, Departure, Identity, Run, RunConfig, Surroundings, Worker,
-};
+use sgd_lib::downpour::{Compute, Computed, DataRef, Run, RunConfig};
 use sgd_lib::network::Architecture;
 use sgd_lib::optimizer::OptimizerKind;
-use sgd_lib::store::{Claim, RedisStore, Store as _};
+use sgd_lib::store::{RedisStore, Store as _};
 
 use super::cost::{Cost, Meter};
+use crate::crew::{self, Undisturbed};
 
 /// What a minibatch takes.
 pub(super) const MINIBATCH: Duration = Duration::from_millis(10);
 /// Minibatches between two pushes, and two fetches.
 const N: u32 = 10;
-/// A worker that stops for longer than this has lost its place.
-const LEASE: Duration = Duration::from_secs(20);
 
 /// What a run of simulated workers came to.
 pub(super) struct Outcome {
@@ -80,17 +77,6 @@ impl Compute for Sleeper {
     }
 }
 
-/// Nobody has to leave, and nobody is missed.
-struct Place;
-
-impl Surroundings for Place {
-    fn must_leave(&self) -> bool {
-        false
-    }
-
-    fn recruit(&self, _worker: u32) {}
-}
-
 /// Lets `workers` workers train for `epochs` epochs of `minibatches` minibatches each on a Redis of their own.
 ///
 /// # Errors
@@ -118,34 +104,13 @@ pub(super) fn run(workers: u32, epochs: u32, minibatches: u32) -> Result<Outcome
     let (pixels, labels) = (vec![0; 784 * images], vec![0; images]);
     let data = Split { images: &pixels, labels: &labels, pixels: 784 };
     let meter = Meter::start(&store)?;
-    thread::scope(|scope| {
-        let work = |number| {
-            let (span, url) = (span.clone(), redis.url());
-            move || work(url, number, data, Sleeper::new(parameters, span))
-        };
-        let threads: Vec<_> = (0..workers).map(|number| scope.spawn(work(number))).collect();
-        threads.into_iter().try_for_each(|thread| match thread.join() {
-            Ok(worked) => worked,
-            Err(_) => Err(anyhow!("a worker panicked")),
-        })
+    crew::together(workers, |number| {
+        // Each with a connection of its own, as in a process of its own.
+        let run = Run::open(Arc::new(RedisStore::open(redis.url())?), "scale")?;
+        let sleeper = Box::new(Sleeper::new(parameters, span.clone()));
+        crew::work(&run, number, (data, data.first(1)), &Undisturbed, Some(sleeper))
     })?;
     let cost = meter.read(&store)?;
     let ideal = MINIBATCH.mul_f64((epochs * minibatches).into());
     Ok(Outcome { share: ideal.as_secs_f64() / span.length()?.as_secs_f64(), cost })
-}
-
-/// One worker, with a connection of its own as in a process of its own.
-fn work(url: &str, number: u32, data: Split<'_>, sleeper: Sleeper) -> Result<()> {
-    let run = Run::open(Arc::new(RedisStore::open(url)?), "scale")?;
-    let place = number.to_string();
-    let claim = run.claim(&place, Some(number), LEASE)?;
-    let Claim::Granted { lease, resumed, .. } = claim else {
-        bail!("worker {number} gets no place: {claim:?}")
-    };
-    let identity = Identity { node: "here".to_owned(), pod: place };
-    let worker = Worker::new(&run, lease, resumed, &identity, data, data.first(1), &Place)?;
-    match worker.computing(Box::new(sleeper)).train()? {
-        Departure::Finished(_) => Ok(()),
-        other => bail!("worker {number} left: {other:?}"),
-    }
 }
