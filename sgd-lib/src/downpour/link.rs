@@ -5,6 +5,7 @@
 
 mod far_end;
 mod global_end;
+mod reconnection;
 mod snapshots;
 #[cfg(test)]
 mod tests;

@@ -29,7 +29,7 @@ pub(in crate::downpour) struct FarEnd {
     pub(super) lease: Lease,
     pub(super) rows: Vec<(usize, usize)>,
     /// The number of workers: who has to be there.
-    workers: u32,
+    pub(super) workers: u32,
     /// Where the worker's base stands.
     pub(super) folded: Vector,
     /// Up to where the streams were read.
@@ -39,12 +39,12 @@ pub(in crate::downpour) struct FarEnd {
     pub(super) snapshot_version: u64,
     /// Bytes in the log since the newest snapshot, as far as this worker knows.
     pub(super) log_bytes: u64,
-    watched: Instant,
-    renewed: Option<Instant>,
+    pub(super) watched: Instant,
+    pub(super) renewed: Option<Instant>,
     /// The store was reached anew since the last answer: it may have been restarted without its last writes.
-    reconnected: bool,
+    pub(super) reconnected: bool,
     /// Where the log is in a node's store: the global one, for everything else.
-    global: Option<GlobalEnd>,
+    pub(super) global: Option<GlobalEnd>,
     /// Where a fetch brings the newest snapshot, not entries: what the worker pushed last.
     pub(super) recent: Option<Recent>,
 }
@@ -125,32 +125,7 @@ impl FarEnd {
             self.write_snapshot(&parameters)?;
         }
         let entry = request.push.map(|(kind, progress)| self.entry(kind, progress, &mut request.payload));
-        let known = || cursors(&self.read, None);
-        let cursors = if self.recent.is_some() { Cursors::new() } else { self.others() };
-        let entries_per_stream = entries_per_read(&self.rows, cursors.len());
-        let lately = self.lease.ttl / RENEWALS_PER_LEASE;
-        let (begun, lease_is_fresh) = (Instant::now(), self.renewed.is_some_and(|at| at.elapsed() < lately));
-        let mut exchanged = self.store.exchange(
-            &self.run,
-            &Exchange {
-                push: entry.as_ref(),
-                lease: Some(&self.lease),
-                known: Some(&known),
-                lease_is_fresh,
-                cursors: request.fetch.then_some(&cursors),
-                entries_per_stream,
-                events: if self.global.is_none() { &request.events } else { &[] },
-                ..Exchange::default()
-            },
-        )?;
-        self.note_connection(exchanged.reconnected);
-        if !lease_is_fresh {
-            self.renewed = exchanged.lease_held.then_some(begun);
-        }
-        if let Some(global) = &mut self.global {
-            exchanged.lease_held &= global.look(&request.events)?;
-            exchanged.control.clone_from(&global.control);
-        }
+        let (exchanged, entries_per_stream) = self.exchange(entry.as_ref(), &request)?;
         let mut reply = Reply {
             push: exchanged.push,
             sum: request.sum,
@@ -173,27 +148,36 @@ impl FarEnd {
         Ok(reply)
     }
 
-    /// The first connection is nothing new.
-    fn note_connection(&mut self, new: bool) {
-        self.reconnected |= new && self.renewed.is_some();
-    }
-
-    /// After the store was reached anew, says again what it may have forgotten, and gives the others time to come
-    /// back before anybody misses them. Whether it was reached anew.
-    fn agree_again(&mut self) -> Result<bool, LogError> {
-        if !std::mem::take(&mut self.reconnected) {
-            return Ok(false);
+    /// Pushes, renews and fetches, as far as it is asked for or due. With it, how many entries of each stream were
+    /// asked for.
+    fn exchange(&mut self, entry: Option<&Entry>, request: &Request) -> Result<(Exchanged, usize), LogError> {
+        let known = || cursors(&self.read, None);
+        let cursors = if self.recent.is_some() { Cursors::new() } else { self.others() };
+        let entries_per_stream = entries_per_read(&self.rows, cursors.len());
+        let lately = self.lease.ttl / RENEWALS_PER_LEASE;
+        let (begun, lease_is_fresh) = (Instant::now(), self.renewed.is_some_and(|at| at.elapsed() < lately));
+        let mut exchanged = self.store.exchange(
+            &self.run,
+            &Exchange {
+                push: entry,
+                lease: Some(&self.lease),
+                known: Some(&known),
+                lease_is_fresh,
+                cursors: request.fetch.then_some(&cursors),
+                entries_per_stream,
+                events: if self.global.is_none() { &request.events } else { &[] },
+                ..Exchange::default()
+            },
+        )?;
+        self.note_connection(exchanged.reconnected);
+        if !lease_is_fresh {
+            self.renewed = exchanged.lease_held.then_some(begun);
         }
-        self.watched = Instant::now();
-        if self.recent.is_some() {
-            // One of the same version may have been made anew.
-            self.snapshot_version = 0;
+        if let Some(global) = &mut self.global {
+            exchanged.lease_held &= global.look(&request.events)?;
+            exchanged.control.clone_from(&global.control);
         }
-        if self.global.is_none() && self.store.fix_workers(&self.run, self.workers)? != self.workers {
-            let run = self.run.run().to_owned();
-            return Err(LogError::Forgot { run, what: "the number of workers" });
-        }
-        Ok(true)
+        Ok((exchanged, entries_per_stream))
     }
 
     fn entry(&self, kind: EntryKind, progress: Progress, payload: &mut Vec<u8>) -> Entry {
