@@ -14,7 +14,7 @@ use std::sync::Arc;
 use sgd_lib::codec::Codec;
 use sgd_lib::dataset::{Dataset, EpochOrder};
 use sgd_lib::downpour::{Algorithm, RunConfig};
-use sgd_lib::network::{Backprop, Centring, DropoutKey, Minibatch};
+use sgd_lib::network::{Backprop, DropoutKey, Minibatch};
 use sgd_lib::optimizer::{Optimizer, OptimizerKind};
 use sgd_lib::store::MemoryStore;
 use support::crew::{SAMPLES, bits, check_counts, furthest, parameters, part, train};
@@ -35,7 +35,6 @@ struct Loop<'a> {
     data: &'a Dataset,
     config: &'a RunConfig,
     backprop: Backprop,
-    centring: Centring,
     order: EpochOrder,
     gradient: Vec<f32>,
 }
@@ -46,8 +45,7 @@ impl<'a> Loop<'a> {
         Self {
             data,
             config,
-            backprop: Backprop::new(network, config.batch_size as usize, config.dropout),
-            centring: Centring::new(network, part(data)),
+            backprop: Backprop::new(network, config.batch_size as usize, config.dropout).centred(part(data)),
             order: EpochOrder::new(SAMPLES),
             gradient: vec![0.0; network.parameter_count()],
         }
@@ -65,7 +63,6 @@ impl<'a> Loop<'a> {
         let key = DropoutKey { seed: self.config.seed, epoch, minibatch: index as u32 };
         let minibatch = Minibatch { split: part(self.data), samples };
         self.backprop.gradient(theta, &minibatch, key, &mut self.gradient);
-        support::centre(&self.config.architecture, &mut self.centring, &mut self.gradient);
         optimizer.step(self.config.learning_rate, 0, &self.gradient, theta);
         samples.len()
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use sgd_lib::codec::Codec;
 use sgd_lib::dataset::{Dataset, EpochOrder};
 use sgd_lib::downpour::{Algorithm, Departure, RunConfig, StopReason};
-use sgd_lib::network::{Backprop, Centring, DropoutKey, Minibatch};
+use sgd_lib::network::{Backprop, DropoutKey, Minibatch};
 use sgd_lib::optimizer::OptimizerKind;
 use sgd_lib::store::{Claim, MemoryStore};
 use support::crew::{
@@ -33,8 +33,7 @@ fn averaged(data: &Dataset, config: &RunConfig) -> Vec<f32> {
     let network = &config.architecture;
     let mut base = network.initial_parameters(config.seed);
     let mut gradient = vec![0.0; base.len()];
-    let mut backprop = Backprop::new(network, config.batch_size as usize, config.dropout);
-    let mut centring = Centring::new(network, part(data));
+    let mut backprop = Backprop::new(network, config.batch_size as usize, config.dropout).centred(part(data));
     let mut optimizers: Vec<_> = (0..config.workers).map(|_| config.optimizer.build(base.len())).collect();
     let mut order = EpochOrder::new(SAMPLES);
     let round = (config.n_push * config.workers) as usize;
@@ -50,7 +49,6 @@ fn averaged(data: &Dataset, config: &RunConfig) -> Vec<f32> {
                     let samples = order.minibatch(index, config.batch_size as usize);
                     let key = DropoutKey { seed: config.seed, epoch, minibatch: index as u32 };
                     backprop.gradient(&theta, &Minibatch { split: part(data), samples }, key, &mut gradient);
-                    support::centre(network, &mut centring, &mut gradient);
                     optimizer.step(config.learning_rate, 0, &gradient, &mut theta);
                     count += samples.len();
                 }

@@ -17,7 +17,7 @@ use sgd_lib::dataset::{Dataset, EpochOrder};
 use sgd_lib::downpour::{
     Combine, Departure, Folded, Identity, Run, RunConfig, StopReason, Worker, WorkerRecord,
 };
-use sgd_lib::network::{Backprop, Centring, DropoutKey, Minibatch, Predictor};
+use sgd_lib::network::{Backprop, DropoutKey, Minibatch, Predictor};
 use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
 use sgd_lib::state;
 use sgd_lib::store::{Claim, EntryKind, Exchange, MemoryStore, Store};
@@ -102,8 +102,7 @@ fn plain_sgd(data: &Dataset, config: &RunConfig) -> Vec<f32> {
     let network = &config.architecture;
     let mut parameters = network.initial_parameters(config.seed);
     let mut gradient = vec![0.0; parameters.len()];
-    let mut backprop = Backprop::new(network, config.batch_size as usize, config.dropout);
-    let mut centring = Centring::new(network, part(data));
+    let mut backprop = Backprop::new(network, config.batch_size as usize, config.dropout).centred(part(data));
     let mut optimizer = config.optimizer.build(parameters.len());
     let mut order = EpochOrder::new(part(data).len());
     for epoch in 0..config.epochs {
@@ -112,7 +111,6 @@ fn plain_sgd(data: &Dataset, config: &RunConfig) -> Vec<f32> {
             let samples = order.minibatch(minibatch as usize, config.batch_size as usize);
             let key = DropoutKey { seed: config.seed, epoch, minibatch };
             backprop.gradient(&parameters, &Minibatch { split: part(data), samples }, key, &mut gradient);
-            support::centre(network, &mut centring, &mut gradient);
             optimizer.step(config.learning_rate, 0, &gradient, &mut parameters);
         }
     }

@@ -8,7 +8,8 @@
 //! |---|---|
 //! | `simd` | one body compiled for several instruction sets, chosen when the program runs |
 //! | `rows` | a row-major matrix whose rows are padded to whole vectors |
-//! | `vector` | sixteen values that stay in registers |
+//! | `vector` | sixteen or eight values that stay in registers |
+//! | `matrix` | borrowed matrices |
 //! | `gemm` | dense products |
 //! | `compaction` | images without their blank pixels |
 //! | `prefetch` | asking for memory before it is needed |
@@ -16,7 +17,7 @@
 //! | `dropout` | masks as a function of counters |
 //! | `activation` | tanh with dropout, and its slope |
 //! | `softmax` | softmax, cross-entropy and their gradient |
-//! | `centring` | a gradient as if the inputs were centred |
+//! | `centring` | what centred images add to the products |
 //! | `delta` | what a push and a fetch do to a worker's vectors |
 //! | `update` | element-wise parameter updates |
 
@@ -26,6 +27,7 @@ mod compaction;
 mod delta;
 mod dropout;
 mod gemm;
+mod matrix;
 mod nonzeros;
 mod prefetch;
 mod rows;
@@ -35,14 +37,15 @@ mod update;
 mod vector;
 
 pub(crate) use activation::{tanh, tanh_dropout};
-pub(crate) use centring::centre;
+pub(crate) use centring::{bias_factors, shift};
 pub(crate) use compaction::inked_pairs;
 pub(crate) use delta::{add, dequantise_add, difference, follow, magnitude, quantise, subtract};
 pub(crate) use dropout::Mask;
-pub use gemm::{Matrix, MatrixMut, gemm};
-pub(crate) use nonzeros::{Nonzeros, multiply_nonzeros, nonzeros_gradient, widen};
+pub use gemm::gemm;
+pub use matrix::{Matrix, MatrixMut};
+pub(crate) use nonzeros::{Factors, Nonzeros, multiply_nonzeros, nonzeros_gradient, widen};
 pub(crate) use prefetch::prefetch;
 pub(crate) use rows::Rows;
 pub(crate) use simd::Simd;
 pub(crate) use softmax::{assess, cross_entropy, softmax};
-pub(crate) use update::{adagrad, descend, momentum, multiply, sum_rows};
+pub(crate) use update::{adagrad, descend, momentum, multiply, scale_and_sum, weighted_sum};

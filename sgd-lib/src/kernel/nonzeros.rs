@@ -5,11 +5,17 @@
 //! is read once for all samples, and its row of the gradient is summed in registers and
 //! written once.
 
+use std::iter;
 use std::ops::Range;
 
 use super::compaction::{Pairs, compact};
 use super::rows::Rows;
+#[cfg(target_arch = "x86_64")]
+use super::simd::AVX2;
 use super::simd::{AVX512, LANES, Simd, fma, multiversion};
+#[cfg(target_arch = "x86_64")]
+use super::vector::{Avx2, Avx512};
+use super::vector::{Portable, Registers, Vector};
 
 /// A sample's number is stored in what is left of 32 bits beside two pixels.
 const MAX_SAMPLES: usize = 1 << 16;
@@ -166,60 +172,101 @@ fn forward_block<const SIMD: u8, const N: usize>(
     N
 }
 
+/// What a gradient is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Factors<'a> {
+    /// One factor of each product.
+    pub(crate) images: &'a Nonzeros,
+    /// What is added to each pixel in all images: nothing where it is blank in all of them.
+    pub(crate) shift: &'a [f32],
+    /// The other factor, a row an image and then a row with their sum. All padding is zero.
+    pub(crate) delta: &'a Rows,
+}
+
 multiversion! {
-    /// `gradient = imagesᵀ · delta`, of these pixels, the first of which has an even number: `gradient` has a row
-    /// per pixel, `delta` one per sample.
-    fn nonzeros_gradient(images: &Nonzeros, pixels: Range<usize>, delta: &Rows, gradient: &mut [f32]) = backward
+    /// `gradient = (images + shift)ᵀ · delta`, or with `add` `gradient += …`, of these pixels, the first of which has
+    /// an even number: `gradient` has a row per pixel. What follows its last row, if anything does, is left as it is.
+    fn nonzeros_gradient(factors: &Factors<'_>, pixels: Range<usize>, add: bool, gradient: &mut [f32]) = backward
 }
 
 #[inline(always)]
-fn backward<const SIMD: u8>(images: &Nonzeros, pixels: Range<usize>, delta: &Rows, gradient: &mut [f32]) {
-    let (width, stride) = (delta.width(), delta.stride());
-    assert!(pixels.start.is_multiple_of(2) && pixels.end <= images.pixels, "pixels {pixels:?}");
-    assert_eq!(gradient.len(), pixels.len() * width, "gradient of the input layer's weights");
-    let delta = delta.padded(images.samples);
-    let first = pixels.start / 2;
-    by_column_blocks!(stride, backward_block(images, first, delta, stride, width, gradient));
+fn backward<const SIMD: u8>(factors: &Factors<'_>, pixels: Range<usize>, add: bool, gradient: &mut [f32]) {
+    assert!(pixels.start.is_multiple_of(2) && pixels.end <= factors.images.pixels, "pixels {pixels:?}");
+    assert!(gradient.len() >= pixels.len() * factors.delta.width(), "gradient of the input layer's weights");
+    match SIMD {
+        #[cfg(target_arch = "x86_64")]
+        AVX512 => by_columns::<Avx512>(factors, &pixels, add, gradient),
+        #[cfg(target_arch = "x86_64")]
+        AVX2 => by_columns::<Avx2>(factors, &pixels, add, gradient),
+        _ => by_columns::<Portable>(factors, &pixels, add, gradient),
+    }
 }
 
+/// As many vectors of two rows at a time as there are registers for, the last ones first.
 #[inline(always)]
-fn backward_block<const SIMD: u8, const N: usize>(
-    images: &Nonzeros,
-    first: usize,
-    delta: &[f32],
-    stride: usize,
-    width: usize,
+fn by_columns<T: Registers>(factors: &Factors<'_>, pixels: &Range<usize>, add: bool, gradient: &mut [f32]) {
+    let mut end = factors.delta.stride() / LANES;
+    while end > 0 {
+        end -= match (T::COUNT, end) {
+            (28, 7..) => backward_block::<T, 7>(factors, pixels, add, gradient, end - 7),
+            (28, 4..) => backward_block::<T, 4>(factors, pixels, add, gradient, end - 4),
+            (_, 3..) => backward_block::<T, 3>(factors, pixels, add, gradient, end - 3),
+            (_, 2) => backward_block::<T, 2>(factors, pixels, add, gradient, end - 2),
+            _ => backward_block::<T, 1>(factors, pixels, add, gradient, end - 1),
+        };
+    }
+}
+
+/// `V` vectors of each row from the one with the number `vector` on. Returns `V`.
+#[inline(always)]
+fn backward_block<T: Registers, const V: usize>(
+    factors: &Factors<'_>,
+    pixels: &Range<usize>,
+    add: bool,
     gradient: &mut [f32],
-    column: usize,
+    vector: usize,
 ) -> usize {
-    let used = N.min(width - column);
-    let pairs = (gradient.len() / width).div_ceil(2);
-    for (index, entries) in images.pairs.lists(first).take(pairs).enumerate() {
-        let rows = &mut gradient[2 * index * width..];
-        let (mut left, mut right) = ([0.0; N], [0.0; N]);
-        for &entry in entries {
-            let (sample, x, y) = unpack(entry);
-            let delta: &[f32; N] = block(delta, sample * stride + column);
-            for ((left, right), &delta) in left.iter_mut().zip(&mut right).zip(delta) {
-                *left = fma::<SIMD>(x, delta, *left);
-                *right = fma::<SIMD>(y, delta, *right);
+    let Factors { images, shift, delta } = *factors;
+    let (width, stride, column) = (delta.width(), delta.stride() / LANES, vector * LANES);
+    let (delta, _) = delta.padded(images.samples + 1).as_chunks::<LANES>();
+    let pairs = shift[pixels.clone()].chunks(2).zip(images.pairs.lists(pixels.start / 2));
+    for (index, (shift, entries)) in pairs.enumerate() {
+        if add && entries.is_empty() {
+            continue;
+        }
+        let (mut left, mut right) = ([T::Whole::splat(0.0); V], [T::Whole::splat(0.0); V]);
+        let sums = (images.samples, shift[0], shift.get(1).copied().unwrap_or_default());
+        for (sample, x, y) in iter::once(sums).chain(entries.iter().map(|&entry| unpack(entry))) {
+            let Some(delta) = delta[sample * stride + vector..].first_chunk::<V>() else { break };
+            let (x, y) = (T::Whole::splat(x), T::Whole::splat(y));
+            for v in 0..V {
+                let delta = T::Whole::load(&delta[v]);
+                left[v] = left[v].add_scaled(x, delta);
+                right[v] = right[v].add_scaled(y, delta);
             }
         }
-        for (row, sums) in [left, right].iter().enumerate() {
-            put(sums, used, rows.get_mut(row * width + column..).unwrap_or_default());
+        for (row, sums) in [left, right].iter().enumerate().take(shift.len()) {
+            let start = (2 * index + row) * width;
+            put(sums, width - column, add, &mut gradient[start + column..]);
         }
     }
-    N
+    V
 }
 
-/// Writes the first `used` sums to where `row` begins. What follows there is written later: the rest of the
-/// sums may be written to it too, which is faster than a copy of any length.
+/// Writes the sums to where there are `used` values left of a row, or adds them. What follows the row is written
+/// later and by then only zeros are added to it: so they are whole vectors, as long as there is room.
 #[inline(always)]
-fn put<const N: usize>(sums: &[f32; N], used: usize, row: &mut [f32]) {
-    if let Some(whole) = row.first_chunk_mut::<N>() {
-        *whole = *sums;
-    } else if let Some(row) = row.get_mut(..used) {
-        row.copy_from_slice(&sums[..used]);
+fn put<T: Vector<LANES>, const V: usize>(sums: &[T; V], used: usize, add: bool, row: &mut [f32]) {
+    let (whole, rest) = row.as_chunks_mut::<LANES>();
+    for v in 0..V {
+        if let Some(target) = whole.get_mut(v) {
+            let sum = if add { T::load(target).add(sums[v]) } else { sums[v] };
+            sum.store(target);
+        } else if v * LANES < used {
+            let target = &mut rest[..used - v * LANES];
+            let sum = if add { T::load_first(target).add(sums[v]) } else { sums[v] };
+            sum.store_first(target);
+        }
     }
 }
 
@@ -228,6 +275,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::simd::Simd;
+    use super::super::update::scale_and_sum;
     use super::*;
 
     /// Rows of values between −1 and 1.
@@ -252,28 +300,37 @@ mod tests {
         let mut nonzeros = Nonzeros::new(pixels, samples + 1);
         let x = |sample: usize, pixel: usize| f64::from(images[sample * pixels + pixel]) / 255.0;
         let (layer, _) = waves(pixels + 1, width, 0.0);
+        let is_blank = |pixel| (0..samples).all(|sample| x(sample, pixel) == 0.0);
+        let shift: Vec<f32> = (0..pixels).map(|p| if is_blank(p) { 0.0 } else { -0.01 * p as f32 }).collect();
         for simd in Simd::available() {
             // What an earlier, fuller minibatch left behind must not show.
             nonzeros.load(simd, &vec![255; pixels * (samples + 1)]);
             nonzeros.load(simd, images);
             let (start, mut out) = waves(samples, width, 1.0);
             multiply_nonzeros(simd, &nonzeros, &layer, &mut out);
-            let (delta, padded_delta) = waves(samples, width, 2.0);
+            let (delta, mut padded) = waves(samples + 1, width, 2.0);
+            scale_and_sum(simd, 1.0, samples, &mut padded);
+            let factors = Factors { images: &nonzeros, shift: &shift, delta: &padded };
             let mut gradient = vec![f32::NAN; pixels * width];
             // In two parts.
             let (first, second) = gradient.split_at_mut(pixels / 4 * 2 * width);
-            nonzeros_gradient(simd, &nonzeros, 0..pixels / 4 * 2, &padded_delta, first);
-            nonzeros_gradient(simd, &nonzeros, pixels / 4 * 2..pixels, &padded_delta, second);
+            nonzeros_gradient(simd, &factors, 0..pixels / 4 * 2, false, first);
+            nonzeros_gradient(simd, &factors, pixels / 4 * 2..pixels, false, second);
+            let mut added = layer.clone();
+            nonzeros_gradient(simd, &factors, 0..pixels, true, &mut added);
+            assert_eq!(added[pixels * width..], layer[pixels * width..], "{simd:?}");
             for column in 0..width {
                 for (sample, row) in out.iter(samples).enumerate() {
                     let sum: f64 =
                         (0..pixels).map(|p| x(sample, p) * f64::from(layer[p * width + column])).sum();
                     assert!(close(row[column], sum + f64::from(start[sample * width + column])), "{simd:?}");
                 }
-                for pixel in 0..pixels {
-                    let sum: f64 =
-                        (0..samples).map(|s| x(s, pixel) * f64::from(delta[s * width + column])).sum();
-                    assert!(close(gradient[pixel * width + column], sum), "{simd:?}");
+                for (pixel, &shift) in shift.iter().enumerate() {
+                    let x = |sample| x(sample, pixel) + f64::from(shift);
+                    let sum: f64 = (0..samples).map(|s| x(s) * f64::from(delta[s * width + column])).sum();
+                    let index = pixel * width + column;
+                    assert!(close(gradient[index], sum), "{simd:?}");
+                    assert!(close(added[index], f64::from(layer[index]) + sum), "{simd:?}");
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::gemm::{Matrix, MatrixMut};
+use super::matrix::{Matrix, MatrixMut};
 use super::simd::LANES;
 
 /// Bytes of a cache line, and of the widest vector: rows start on such a boundary, as a
@@ -54,6 +54,11 @@ impl Rows {
     /// The first `rows` rows, each without its padding.
     pub(crate) fn iter(&self, rows: usize) -> impl Iterator<Item = &[f32]> {
         self.padded(rows).chunks_exact(self.stride).map(|row| &row[..self.width])
+    }
+
+    /// The row with this number, without its padding.
+    pub(crate) fn row(&self, number: usize) -> &[f32] {
+        &self.padded(number + 1)[number * self.stride..][..self.width]
     }
 
     /// Sets each of the first `rows` rows to `row`.

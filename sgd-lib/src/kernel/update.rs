@@ -66,16 +66,36 @@ fn multiply_all<const SIMD: u8>(count: usize, factors: &Rows, values: &mut Rows)
 }
 
 multiversion! {
-    /// Sets `sums` to the sum of the first `count` rows.
-    fn sum_rows(count: usize, rows: &Rows, sums: &mut [f32]) = sum_rows_all
+    /// Multiplies the first `count` rows by `factor` and sets the row behind them to their sum. The padding of all
+    /// of them becomes zero.
+    fn scale_and_sum(factor: f32, count: usize, rows: &mut Rows) = scale_and_sum_all
 }
 
 #[inline(always)]
-fn sum_rows_all<const SIMD: u8>(count: usize, rows: &Rows, sums: &mut [f32]) {
+fn scale_and_sum_all<const SIMD: u8>(factor: f32, count: usize, rows: &mut Rows) {
+    let (width, stride) = (rows.width(), rows.stride());
+    let (rows, sums) = rows.padded_mut(count + 1).split_at_mut(count * stride);
     sums.fill(0.0);
-    for row in rows.iter(count) {
+    for row in rows.chunks_exact_mut(stride) {
+        row[width..].fill(0.0);
+        for (sum, value) in sums.iter_mut().zip(row) {
+            *value *= factor;
+            *sum += *value;
+        }
+    }
+}
+
+multiversion! {
+    /// Sets `sums` to the sum of the first rows, each times its factor.
+    fn weighted_sum(factors: &[f32], rows: &Rows, sums: &mut [f32]) = weighted_sum_all
+}
+
+#[inline(always)]
+fn weighted_sum_all<const SIMD: u8>(factors: &[f32], rows: &Rows, sums: &mut [f32]) {
+    sums.fill(0.0);
+    for (row, &factor) in rows.iter(factors.len()).zip(factors) {
         for (sum, &value) in sums.iter_mut().zip(row) {
-            *sum += value;
+            *sum = fma::<SIMD>(factor, value, *sum);
         }
     }
 }
@@ -86,18 +106,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_multiplied_and_summed() {
+    fn rows_are_multiplied_scaled_and_summed() {
         for simd in Simd::available() {
             for width in [1, 7, 16, 33] {
                 let row: Vec<f32> = (0..width).map(|i| i as f32).collect();
                 let (mut values, mut factors) = (Rows::new(4, width), Rows::new(4, width));
-                values.fill(4, &row);
-                factors.fill(4, &row);
+                values.padded_mut(4).fill(9.0);
+                values.fill(3, &row);
+                factors.fill(3, &row);
                 multiply(simd, 3, &factors, &mut values);
+                scale_and_sum(simd, -0.5, 3, &mut values);
+                let is = |found: &[f32], factor: f32| {
+                    found
+                        .iter()
+                        .enumerate()
+                        .all(|(i, &x)| x == if i < width { factor * (i * i) as f32 } else { 0.0 })
+                };
+                let stride = values.stride();
+                assert!(values.padded(3).chunks(stride).all(|row| is(row, -0.5)), "{simd:?}");
+                assert!(is(&values.padded(4)[3 * stride..], -1.5), "{simd:?}");
                 let mut sums = vec![9.0; width];
-                sum_rows(simd, 3, &values, &mut sums);
-                assert!(sums.iter().zip(&row).all(|(&sum, &x)| sum == 3.0 * x * x));
-                assert_eq!(values.iter(4).nth(3), Some(&row[..]));
+                weighted_sum(simd, &[2.0, 0.0, 4.0, -1.0], &values, &mut sums);
+                assert!(is(&sums, -1.5), "{simd:?}");
             }
         }
     }

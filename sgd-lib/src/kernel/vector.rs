@@ -1,36 +1,39 @@
-//! Sixteen values that stay in registers, for the loops where LLVM does not see to that by itself.
+//! Sixteen values, or eight, that stay in registers, for the loops where LLVM does not see to that by itself.
 //!
 //! A body takes one of these types for each instruction set that `multiversion!` compiles it for; nobody else
 //! may name them.
 
-use super::simd::LANES;
+use super::simd::{LANES, PORTABLE, fma};
 
-/// Sixteen values.
-pub(super) trait Vector: Copy {
-    /// Vectors for which there are registers, beside those that a multiplication needs.
-    const REGISTERS: usize;
-
+/// `N` values.
+pub(super) trait Vector<const N: usize>: Copy {
     /// All the same.
     fn splat(value: f32) -> Self;
 
     /// From memory.
-    fn load(values: &[f32; LANES]) -> Self;
+    fn load(values: &[f32; N]) -> Self;
 
     /// To memory.
-    fn store(self, values: &mut [f32; LANES]);
+    fn store(self, values: &mut [f32; N]);
 
-    /// From memory, as many values as there are, at most sixteen; zeros for the rest.
+    /// From memory, as many values as there are, at most `N`; zeros for the rest.
     #[inline(always)]
     fn load_first(values: &[f32]) -> Self {
-        let mut all = [0.0; LANES];
+        if let Some(all) = values.first_chunk() {
+            return Self::load(all);
+        }
+        let mut all = [0.0; N];
         all[..values.len()].copy_from_slice(values);
         Self::load(&all)
     }
 
-    /// To memory, as many values as there is room for, at most sixteen.
+    /// To memory, as many values as there is room for, at most `N`.
     #[inline(always)]
     fn store_first(self, values: &mut [f32]) {
-        let mut all = [0.0; LANES];
+        if let Some(all) = values.first_chunk_mut() {
+            return self.store(all);
+        }
+        let mut all = [0.0; N];
         self.store(&mut all);
         values.copy_from_slice(&all[..values.len()]);
     }
@@ -42,40 +45,56 @@ pub(super) trait Vector: Copy {
     fn add(self, other: Self) -> Self;
 }
 
+/// What an instruction set has for sixteen values, and for eight.
+pub(super) trait Registers {
+    /// Vectors of sixteen for which there are registers, beside those that a multiplication needs.
+    const COUNT: usize;
+    /// Sixteen values.
+    type Whole: Vector<LANES>;
+    /// Eight.
+    type Half: Vector<{ LANES / 2 }>;
+}
+
 /// Whatever the target guarantees: SSE2 is four values a register, NEON too.
+pub(super) struct Portable;
+
+impl Registers for Portable {
+    const COUNT: usize = 2;
+    type Whole = Array<LANES>;
+    type Half = Array<{ LANES / 2 }>;
+}
+
+/// As many registers as it takes.
 #[derive(Clone, Copy)]
-pub(super) struct Portable([f32; LANES]);
+pub(super) struct Array<const N: usize>([f32; N]);
 
-impl Vector for Portable {
-    const REGISTERS: usize = 2;
-
+impl<const N: usize> Vector<N> for Array<N> {
     #[inline(always)]
     fn splat(value: f32) -> Self {
-        Self([value; LANES])
+        Self([value; N])
     }
 
     #[inline(always)]
-    fn load(values: &[f32; LANES]) -> Self {
+    fn load(values: &[f32; N]) -> Self {
         Self(*values)
     }
 
     #[inline(always)]
-    fn store(self, values: &mut [f32; LANES]) {
+    fn store(self, values: &mut [f32; N]) {
         *values = self.0;
     }
 
     #[inline(always)]
     fn add_scaled(mut self, factor: Self, other: Self) -> Self {
-        for lane in 0..LANES {
-            self.0[lane] =
-                super::simd::fma::<{ super::simd::PORTABLE }>(factor.0[lane], other.0[lane], self.0[lane]);
+        for lane in 0..N {
+            self.0[lane] = fma::<PORTABLE>(factor.0[lane], other.0[lane], self.0[lane]);
         }
         self
     }
 
     #[inline(always)]
     fn add(mut self, other: Self) -> Self {
-        for lane in 0..LANES {
+        for lane in 0..N {
             self.0[lane] += other.0[lane];
         }
         self
@@ -92,117 +111,149 @@ pub(super) use self::x86::{Avx2, Avx512};
 )]
 mod x86 {
     use std::arch::x86_64::{
-        __m256, __m512, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps,
-        _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps,
-        _mm512_set1_ps, _mm512_storeu_ps,
+        __m256, __m512, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_mask_storeu_ps,
+        _mm256_maskz_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps,
+        _mm512_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_set1_ps, _mm512_storeu_ps,
     };
 
-    use super::{LANES, Vector};
+    use super::{LANES, Registers, Vector};
 
-    /// One register of AVX-512's 32.
-    #[derive(Clone, Copy)]
-    pub(in super::super) struct Avx512(__m512);
+    /// Thirty-two registers of sixteen values.
+    pub(in super::super) struct Avx512;
+
+    impl Registers for Avx512 {
+        const COUNT: usize = 28;
+        type Whole = Zmm;
+        type Half = MaskedYmm;
+    }
+
+    /// Sixteen registers of eight values.
+    pub(in super::super) struct Avx2;
+
+    impl Registers for Avx2 {
+        const COUNT: usize = 6;
+        type Whole = Two<Ymm>;
+        type Half = Ymm;
+    }
+
+    /// Defines a register's type. The last two are the functions for a part of it, where it has them.
+    //
+    // SAFETY, of all that is in here: `multiversion!` runs what names these types only on processors with their
+    // instructions, and loads and stores are of as many values as are borrowed, or as the mask has ones.
+    macro_rules! register {
+        ($(#[$doc:meta])* $name:ident($register:ty, $lanes:expr),
+         $splat:ident, $load:ident, $store:ident, $add_scaled:ident, $add:ident
+         $(, $mask:ty, $load_first:ident, $store_first:ident)?) => {
+            $(#[$doc])*
+            #[derive(Clone, Copy)]
+            pub(in super::super) struct $name($register);
+
+            impl Vector<{ $lanes }> for $name {
+                #[inline(always)]
+                fn splat(value: f32) -> Self {
+                    // SAFETY: above.
+                    Self(unsafe { $splat(value) })
+                }
+
+                #[inline(always)]
+                fn load(values: &[f32; $lanes]) -> Self {
+                    // SAFETY: above.
+                    Self(unsafe { $load(values.as_ptr()) })
+                }
+
+                #[inline(always)]
+                fn store(self, values: &mut [f32; $lanes]) {
+                    // SAFETY: above.
+                    unsafe { $store(values.as_mut_ptr(), self.0) }
+                }
+
+                $(
+                    #[inline(always)]
+                    fn load_first(values: &[f32]) -> Self {
+                        let mask = first::<{ $lanes }>(values.len()) as $mask;
+                        // SAFETY: above.
+                        Self(unsafe { $load_first(mask, values.as_ptr()) })
+                    }
+
+                    #[inline(always)]
+                    fn store_first(self, values: &mut [f32]) {
+                        let mask = first::<{ $lanes }>(values.len()) as $mask;
+                        // SAFETY: above.
+                        unsafe { $store_first(values.as_mut_ptr(), mask, self.0) }
+                    }
+                )?
+
+                #[inline(always)]
+                fn add_scaled(self, factor: Self, other: Self) -> Self {
+                    // SAFETY: above.
+                    Self(unsafe { $add_scaled(factor.0, other.0, self.0) })
+                }
+
+                #[inline(always)]
+                fn add(self, other: Self) -> Self {
+                    // SAFETY: above.
+                    Self(unsafe { $add(self.0, other.0) })
+                }
+            }
+        };
+    }
+
+    register!(
+        /// AVX-512's.
+        Zmm(__m512, LANES),
+        _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_add_ps,
+        u16, _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps
+    );
+    register!(
+        /// Half of one, with AVX-512's masks.
+        MaskedYmm(__m256, LANES / 2),
+        _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps,
+        u8, _mm256_maskz_loadu_ps, _mm256_mask_storeu_ps
+    );
+    register!(
+        /// AVX2's.
+        Ymm(__m256, LANES / 2),
+        _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps
+    );
 
     /// The mask of that many first lanes.
     #[inline(always)]
-    fn first(lanes: usize) -> u16 {
-        assert!(lanes <= LANES, "{lanes} lanes");
-        ((1u32 << lanes) - 1) as u16
+    fn first<const N: usize>(lanes: usize) -> u32 {
+        assert!(lanes <= N, "{lanes} lanes");
+        (1 << lanes) - 1
     }
 
-    // SAFETY, of all that is in here: `multiversion!` runs what names this type only on processors with AVX-512F,
-    // and loads and stores are of sixteen values that are borrowed, or of as many as the mask has ones.
-    impl Vector for Avx512 {
-        const REGISTERS: usize = 28;
-
-        #[inline(always)]
-        fn splat(value: f32) -> Self {
-            // SAFETY: above.
-            Self(unsafe { _mm512_set1_ps(value) })
-        }
-
-        #[inline(always)]
-        fn load(values: &[f32; LANES]) -> Self {
-            // SAFETY: above.
-            Self(unsafe { _mm512_loadu_ps(values.as_ptr()) })
-        }
-
-        #[inline(always)]
-        fn store(self, values: &mut [f32; LANES]) {
-            // SAFETY: above.
-            unsafe { _mm512_storeu_ps(values.as_mut_ptr(), self.0) }
-        }
-
-        #[inline(always)]
-        fn load_first(values: &[f32]) -> Self {
-            // SAFETY: above.
-            Self(unsafe { _mm512_maskz_loadu_ps(first(values.len()), values.as_ptr()) })
-        }
-
-        #[inline(always)]
-        fn store_first(self, values: &mut [f32]) {
-            // SAFETY: above.
-            unsafe { _mm512_mask_storeu_ps(values.as_mut_ptr(), first(values.len()), self.0) }
-        }
-
-        #[inline(always)]
-        fn add_scaled(self, factor: Self, other: Self) -> Self {
-            // SAFETY: above.
-            Self(unsafe { _mm512_fmadd_ps(factor.0, other.0, self.0) })
-        }
-
-        #[inline(always)]
-        fn add(self, other: Self) -> Self {
-            // SAFETY: above.
-            Self(unsafe { _mm512_add_ps(self.0, other.0) })
-        }
-    }
-
-    /// Two registers of AVX2's sixteen.
+    /// Two registers.
     #[derive(Clone, Copy)]
-    pub(in super::super) struct Avx2(__m256, __m256);
+    pub(in super::super) struct Two<T>(T, T);
 
-    // SAFETY, of all that is in here: `multiversion!` runs what names this type only on processors with AVX2 and
-    // FMA, and loads and stores are of twice eight of sixteen values that are borrowed.
-    impl Vector for Avx2 {
-        const REGISTERS: usize = 6;
-
+    impl Vector<LANES> for Two<Ymm> {
         #[inline(always)]
         fn splat(value: f32) -> Self {
-            // SAFETY: above.
-            let half = unsafe { _mm256_set1_ps(value) };
-            Self(half, half)
+            Self(Ymm::splat(value), Ymm::splat(value))
         }
 
         #[inline(always)]
         fn load(values: &[f32; LANES]) -> Self {
-            let at = values.as_ptr();
-            // SAFETY: above.
-            unsafe { Self(_mm256_loadu_ps(at), _mm256_loadu_ps(at.add(LANES / 2))) }
+            let (halves, _) = values.as_chunks();
+            Self(Ymm::load(&halves[0]), Ymm::load(&halves[1]))
         }
 
         #[inline(always)]
         fn store(self, values: &mut [f32; LANES]) {
-            let at = values.as_mut_ptr();
-            // SAFETY: above.
-            unsafe {
-                _mm256_storeu_ps(at, self.0);
-                _mm256_storeu_ps(at.add(LANES / 2), self.1);
-            }
+            let (halves, _) = values.as_chunks_mut();
+            self.0.store(&mut halves[0]);
+            self.1.store(&mut halves[1]);
         }
 
         #[inline(always)]
         fn add_scaled(self, factor: Self, other: Self) -> Self {
-            // SAFETY: above.
-            unsafe {
-                Self(_mm256_fmadd_ps(factor.0, other.0, self.0), _mm256_fmadd_ps(factor.1, other.1, self.1))
-            }
+            Self(self.0.add_scaled(factor.0, other.0), self.1.add_scaled(factor.1, other.1))
         }
 
         #[inline(always)]
         fn add(self, other: Self) -> Self {
-            // SAFETY: above.
-            unsafe { Self(_mm256_add_ps(self.0, other.0), _mm256_add_ps(self.1, other.1)) }
+            Self(self.0.add(other.0), self.1.add(other.1))
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The gradient of a minibatch.
 
+use std::ops::Range;
+
+use super::centring::Centring;
 use super::forward::Forward;
 use super::{Architecture, Layer};
 use crate::dataset::Split;
-use crate::kernel::{Mask, MatrixMut, Rows, cross_entropy, gemm, multiply, sum_rows, tanh_dropout};
+use crate::kernel::{Mask, MatrixMut, Rows, cross_entropy, gemm, multiply, scale_and_sum, tanh_dropout};
 
 /// The samples that one step learns from.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +42,8 @@ pub struct Backprop {
     batch_size: usize,
     /// Per hidden layer: what a gradient is multiplied by on its way back through activation and dropout.
     slopes: Vec<Rows>,
-    /// Per hidden layer: the gradient in its weighted sums. (The logits' replaces the logits.)
+    /// Per hidden layer: the gradient in its weighted sums, and a row for their sum. (The logits' replaces the
+    /// logits.)
     deltas: Vec<Rows>,
     labels: Vec<u8>,
     /// The gradient in a layer's biases.
@@ -54,11 +58,17 @@ pub struct Part<'a> {
     /// The number of the first of them.
     pub start: usize,
     /// The gradient: whole rows of one layer's weights, or, after all of them, its biases.
-    pub gradient: &'a mut [f32],
-    /// With weights: the gradient in the biases of their layer, which will come later.
-    pub biases: &'a mut [f32],
+    pub gradient: &'a [f32],
     /// The parameters.
     pub parameters: &'a mut [f32],
+}
+
+/// What becomes of the gradient.
+enum Purpose<'a> {
+    /// It is subtracted from the parameters times this rate, as it is computed: it's nowhere by itself.
+    Descend(f32),
+    /// It is handed out part by part.
+    Apply(&'a mut dyn FnMut(Part<'_>)),
 }
 
 impl Backprop {
@@ -71,7 +81,7 @@ impl Backprop {
     pub fn new(architecture: &Architecture, batch_size: usize, dropout: f32) -> Self {
         assert!(batch_size > 0, "a minibatch of 0 samples");
         assert!((0.0..1.0).contains(&dropout), "dropout is {dropout}; it must be at least 0 and below 1");
-        let hidden = || architecture.hidden().iter().map(|&width| Rows::new(batch_size, width)).collect();
+        let hidden = || architecture.hidden().iter().map(|&width| Rows::new(batch_size + 1, width)).collect();
         let layers = architecture.layers();
         let longest = |length: fn(&Layer) -> usize| layers.iter().map(length).max().unwrap_or_default();
         Self {
@@ -86,9 +96,16 @@ impl Backprop {
         }
     }
 
-    /// Computes the mean over the minibatch of the gradient of the cross-entropy, and hands it out part by part
-    /// to `apply`, which may change the parameters that it is the gradient in. Returns the sum over the samples
-    /// of the cross-entropy, under dropout. A minibatch without samples has no gradient: nothing is handed out.
+    /// The same for training on centred images, in the parameters as they are: see `network/centring.rs`.
+    #[must_use]
+    pub fn centred(mut self, train: Split<'_>) -> Self {
+        self.forward.input.centring = Some(Centring::new(train));
+        self
+    }
+
+    /// Computes the mean over the minibatch of the gradient of the cross-entropy, and subtracts it times `rate` from
+    /// the parameters. Returns the sum over the samples of the cross-entropy, under dropout. A minibatch without
+    /// samples has no gradient.
     ///
     /// Mean, so that a learning rate means the same at every batch size. (The original
     /// divided by the square of the batch size, which locked it into tiny steps.)
@@ -101,7 +118,50 @@ impl Backprop {
         parameters: &mut [f32],
         minibatch: &Minibatch<'_>,
         key: DropoutKey,
-        mut apply: impl FnMut(Part<'_>),
+        rate: f32,
+    ) -> f64 {
+        self.run(parameters, minibatch, key, &mut Purpose::Descend(rate))
+    }
+
+    /// As [`Backprop::descend`], but hands the gradient out part by part to `apply`, which may change the parameters
+    /// that it is the gradient in.
+    ///
+    /// # Panics
+    /// As [`Backprop::descend`].
+    pub fn by_parts(
+        &mut self,
+        parameters: &mut [f32],
+        minibatch: &Minibatch<'_>,
+        key: DropoutKey,
+        apply: &mut dyn FnMut(Part<'_>),
+    ) -> f64 {
+        self.run(parameters, minibatch, key, &mut Purpose::Apply(apply))
+    }
+
+    /// Writes the whole gradient, laid out as the parameters are.
+    ///
+    /// # Panics
+    /// As [`Backprop::descend`], or if `gradient` has another length.
+    pub fn gradient(
+        &mut self,
+        parameters: &[f32],
+        minibatch: &Minibatch<'_>,
+        key: DropoutKey,
+        gradient: &mut [f32],
+    ) -> f64 {
+        assert_eq!(gradient.len(), parameters.len(), "length of the gradient");
+        gradient.fill(0.0);
+        self.by_parts(&mut parameters.to_vec(), minibatch, key, &mut |part| {
+            gradient[part.start..][..part.gradient.len()].copy_from_slice(part.gradient);
+        })
+    }
+
+    fn run(
+        &mut self,
+        parameters: &mut [f32],
+        minibatch: &Minibatch<'_>,
+        key: DropoutKey,
+        purpose: &mut Purpose<'_>,
     ) -> f64 {
         let Minibatch { split, samples } = *minibatch;
         let count = samples.len();
@@ -118,67 +178,95 @@ impl Backprop {
         self.labels.extend(samples.iter().map(|&sample| split.labels[sample as usize]));
         let loss_sum = cross_entropy(simd, self.forward.logits(), &self.labels);
         for layer in (0..self.forward.layers.len()).rev() {
-            self.backward(layer, parameters, count, &mut apply);
+            self.backward(layer, parameters, count, purpose);
         }
         loss_sum
     }
 
-    /// Writes the whole gradient, laid out as the parameters are: [`Backprop::descend`] without a step.
-    ///
-    /// # Panics
-    /// As [`Backprop::descend`], or if `gradient` has another length.
-    pub fn gradient(
-        &mut self,
-        parameters: &[f32],
-        minibatch: &Minibatch<'_>,
-        key: DropoutKey,
-        gradient: &mut [f32],
-    ) -> f64 {
-        assert_eq!(gradient.len(), parameters.len(), "length of the gradient");
-        gradient.fill(0.0);
-        self.descend(&mut parameters.to_vec(), minibatch, key, |part| {
-            gradient[part.start..][..part.gradient.len()].copy_from_slice(part.gradient);
-        })
-    }
-
     /// One layer: from the gradient in its weighted sums (in the logits, for the last one, in whose place it
     /// lies) to that in the sums of the layer before and in its own parameters.
-    fn backward(
+    fn backward(&mut self, index: usize, parameters: &mut [f32], count: usize, purpose: &mut Purpose<'_>) {
+        let Forward { simd, layers, outputs, .. } = &mut self.forward;
+        let (before, deltas) = self.deltas.split_at_mut(index);
+        let delta = deltas.first_mut().unwrap_or(&mut outputs[index]);
+        if let Some(before) = before.last_mut() {
+            let weights = layers[index].weight_matrix(parameters);
+            gemm(delta.matrix(count), weights.transposed(), false, &mut before.matrix_mut(count));
+            multiply(*simd, count, &self.slopes[index - 1], before);
+        }
+        let factor = if let Purpose::Descend(rate) = purpose { -*rate } else { 1.0 };
+        scale_and_sum(*simd, factor, count, delta);
+        match purpose {
+            Purpose::Descend(_) => self.step(index, parameters, count),
+            Purpose::Apply(apply) => self.hand_out(index, parameters, count, apply),
+        }
+    }
+
+    /// Adds the gradient in a layer's parameters to them, from that in its weighted sums.
+    fn step(&mut self, index: usize, parameters: &mut [f32], count: usize) {
+        let layer = &self.forward.layers[index];
+        let delta = self.deltas.get(index).unwrap_or(&self.forward.outputs[index]);
+        // What follows the weights lets the kernels write whole vectors.
+        let weights = &mut parameters[layer.weights.start..layer.biases.end];
+        self.forward.weight_gradient(index, 0..layer.inputs, count, delta, true, weights);
+        let biases = &mut self.biases[..layer.outputs];
+        self.forward.bias_gradient(index, count, delta, biases);
+        let parameters = &mut parameters[layer.biases.clone()];
+        parameters.iter_mut().zip(biases).for_each(|(parameter, step)| *parameter += *step);
+    }
+
+    /// Hands the gradient in a layer's parameters out.
+    fn hand_out(
         &mut self,
         index: usize,
         parameters: &mut [f32],
         count: usize,
-        apply: &mut impl FnMut(Part<'_>),
+        apply: &mut dyn FnMut(Part<'_>),
     ) {
-        let Forward { simd, layers, input, outputs } = &self.forward;
-        let layer = &layers[index];
-        let (before, rest) = self.deltas.split_at_mut(index);
-        let delta = rest.first().unwrap_or(&outputs[index]);
-        let biases = &mut self.biases[..layer.outputs];
-        sum_rows(*simd, count, delta, biases);
-        if let Some(before) = before.last_mut() {
-            let weights = layer.weight_matrix(parameters);
-            gemm(delta.matrix(count), weights.transposed(), false, &mut before.matrix_mut(count));
-            multiply(*simd, count, &self.slopes[index - 1], before);
-        }
+        let layer = &self.forward.layers[index];
+        let delta = self.deltas.get(index).unwrap_or(&self.forward.outputs[index]);
         let rows_at_once = part_rows(layer);
         for first in (0..layer.inputs).step_by(rows_at_once) {
             let rows = first..layer.inputs.min(first + rows_at_once);
             let gradient = &mut self.part[..rows.len() * layer.outputs];
-            match index.checked_sub(1) {
-                None => input.weight_gradient(*simd, rows, delta, gradient),
-                Some(before) => {
-                    let inputs = outputs[before].columns(count, rows.clone());
-                    let mut gradient = MatrixMut::new(gradient, rows.len(), layer.outputs);
-                    gemm(inputs.transposed(), delta.matrix(count), false, &mut gradient);
-                }
-            }
+            self.forward.weight_gradient(index, rows, count, delta, false, gradient);
             let start = layer.weights.start + first * layer.outputs;
-            let parameters = &mut parameters[start..][..gradient.len()];
-            apply(Part { start, gradient, biases, parameters });
+            apply(Part { start, gradient, parameters: &mut parameters[start..][..gradient.len()] });
         }
-        let parameters = &mut parameters[layer.biases.clone()];
-        apply(Part { start: layer.biases.start, gradient: biases, biases: &mut [], parameters });
+        let biases = &mut self.biases[..layer.outputs];
+        self.forward.bias_gradient(index, count, delta, biases);
+        let (start, parameters) = (layer.biases.start, &mut parameters[layer.biases.clone()]);
+        apply(Part { start, gradient: biases, parameters });
+    }
+}
+
+impl Forward {
+    /// Some rows of the gradient in a layer's weights, or with `add` added to what `gradient` holds, after a pass
+    /// with `count` samples. As [`Input::weight_gradient`](super::input::Input::weight_gradient).
+    fn weight_gradient(
+        &self,
+        index: usize,
+        rows: Range<usize>,
+        count: usize,
+        delta: &Rows,
+        add: bool,
+        gradient: &mut [f32],
+    ) {
+        let Some(before) = index.checked_sub(1) else {
+            return self.input.weight_gradient(self.simd, rows, delta, add, gradient);
+        };
+        let mut gradient = MatrixMut::new(gradient, rows.len(), delta.width());
+        let inputs = self.outputs[before].columns(count, rows).transposed();
+        gemm(inputs, delta.matrix(count), add, &mut gradient);
+    }
+
+    /// The gradient in a layer's biases.
+    fn bias_gradient(&self, index: usize, count: usize, delta: &Rows, biases: &mut [f32]) {
+        if index == 0 {
+            self.input.bias_gradient(delta, biases);
+        } else {
+            biases.copy_from_slice(delta.row(count));
+        }
     }
 }
 

@@ -1,14 +1,13 @@
 //! Training as if the images were centred.
 
-use super::{Architecture, Layer};
 use crate::dataset::Split;
-use crate::kernel::{Simd, centre};
+use crate::kernel::{Rows, Simd, bias_factors, shift, weighted_sum};
 
 /// Images that the mean image is taken over, at most. It need not be exact, and each costs a page fault or two
 /// at the start of a worker.
 const SAMPLE: usize = 1_000;
 
-/// Turns the gradient of a network into that of the same network on centred images (each pixel less its
+/// What makes the gradient of a network that of the same network on centred images (each pixel less its
 /// mean over the training data), expressed in the parameters as they are.
 ///
 /// Pixels are never negative, so the loss is far steeper along the mean image than along anything else,
@@ -16,48 +15,49 @@ const SAMPLE: usize = 1_000;
 /// BackProp", section 4.3, asks for centred inputs). But centred images would have no blank pixels, and
 /// products with blank pixels cost nothing. So the images stay as they are, and the first layer's
 /// gradient is changed instead. With z = Wᵀ(x − μ) + b̃, b = b̃ − Wᵀμ, and δ the gradient in z, a step on
-/// (W, b̃) is the step (G − μ·Σδᵀ, Σδ − G'ᵀμ) on (W, b), where G and Σδ are what back-propagation gives and
-/// G' is the first of the two. A linear map of the gradient:
+/// (W, b̃) is the step (G', Σδ − G'ᵀμ) on (W, b), where G' = Σ(x − μ)δᵀ. A linear map of the gradient:
 /// momentum works on it as ever, Adagrad does not.
 ///
-/// A row whose pixel is blank in the whole minibatch stays zero, as if its mean were zero: so it need not
-/// be pushed.
+/// G' is what one more sample would make of the gradient, with the image −μ and Σδ for its δ; and
+/// Σδ − G'ᵀμ = Σ(1 − (x − μ)ᵀμ)δ needs a factor a sample. So it costs next to nothing.
+///
+/// The mean of a pixel that is blank in the whole minibatch is taken for zero: its row of the gradient stays zero
+/// and need not be pushed.
 #[derive(Debug)]
-pub struct Centring {
+pub(super) struct Centring {
     simd: Simd,
-    first: Layer,
     /// The mean image, scaled as the network's input is: 0 to 1.
     means: Vec<f32>,
-    /// The gradient in the biases, before.
-    sums: Vec<f32>,
+    /// Room to find out which pixels are not blank.
+    ink: Vec<u8>,
+    /// −μ for the minibatch.
+    shift: Vec<f32>,
+    /// Its samples' factors.
+    factors: Vec<f32>,
 }
 
 impl Centring {
     /// For networks that train on `train`; the mean is taken over up to 1,000 images, evenly spread.
-    pub fn new(architecture: &Architecture, train: Split<'_>) -> Self {
-        let first = architecture.layers().swap_remove(0);
-        Self { simd: Simd::detect(), means: mean_image(train), sums: vec![0.0; first.outputs], first }
+    pub(super) fn new(train: Split<'_>) -> Self {
+        let (means, zeros) = (mean_image(train), vec![0.0; train.pixels]);
+        Self { simd: Simd::detect(), means, ink: vec![0; train.pixels], shift: zeros, factors: Vec::new() }
     }
 
-    /// Changes a part of a gradient as [`Backprop::descend`](super::Backprop::descend) hands it out: its
-    /// parameters begin at `start`, `biases` is the gradient in the biases of their layer. Parts of the first
-    /// layer's weights come in their order, and before the biases.
-    ///
-    /// # Panics
-    /// If a part is not made of whole rows.
-    pub fn apply(&mut self, start: usize, gradient: &mut [f32], biases: &mut [f32]) {
-        if !self.first.weights.contains(&start) {
-            return;
-        }
-        if start == 0 {
-            self.sums.copy_from_slice(biases);
-        }
-        let width = self.first.outputs;
-        assert!(
-            start.is_multiple_of(width) && gradient.len().is_multiple_of(width),
-            "rows of {width} values"
-        );
-        centre(self.simd, &self.means[start / width..], &self.sums, gradient, biases);
+    /// Takes in a minibatch's images, one after the other.
+    pub(super) fn load(&mut self, images: &[u8]) {
+        shift(self.simd, images, &self.means, &mut self.ink, &mut self.shift);
+        self.factors.resize(images.len() / self.means.len(), 0.0);
+        bias_factors(self.simd, images, &self.shift, &mut self.factors);
+    }
+
+    /// What is added to each image.
+    pub(super) fn shift(&self) -> &[f32] {
+        &self.shift
+    }
+
+    /// The gradient in the biases, from that in the samples' weighted sums.
+    pub(super) fn bias_gradient(&self, delta: &Rows, biases: &mut [f32]) {
+        weighted_sum(self.simd, &self.factors, delta, biases);
     }
 }
 
@@ -76,56 +76,55 @@ fn mean_image(split: Split<'_>) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{Backprop, DropoutKey, Minibatch};
+    use crate::network::{Architecture, Backprop, DropoutKey, Minibatch};
 
     const KEY: DropoutKey = DropoutKey { seed: 1, epoch: 0, minibatch: 0 };
 
-    /// No pixel is blank, so nothing is left out.
-    const IMAGES: [u8; 12] = [10, 200, 30, 90, 40, 255, 5, 60, 70, 128, 9, 33];
+    /// The last pixel is blank in the first two images.
+    const IMAGES: [u8; 12] = [10, 200, 30, 0, 40, 255, 5, 0, 70, 128, 9, 33];
 
-    /// A step on the centred network, computed in its own parameters.
+    /// The gradient as it is, and centred, of a network with `width` hidden units, and the means.
+    fn gradients(width: usize, samples: &[u32]) -> (Vec<f32>, Vec<f32>, [f32; 4]) {
+        let architecture = Architecture::new(4, &[width], 2).unwrap();
+        let train = Split { images: &IMAGES, labels: &[0, 1, 0], pixels: 4 };
+        let parameters = architecture.initial_parameters(3);
+        let minibatch = Minibatch { split: train, samples };
+        let gradient = |mut backprop: Backprop| {
+            let mut gradient = vec![f32::NAN; parameters.len()];
+            backprop.gradient(&parameters, &minibatch, KEY, &mut gradient);
+            gradient
+        };
+        let plain = gradient(Backprop::new(&architecture, 3, 0.0));
+        let centred = gradient(Backprop::new(&architecture, 3, 0.0).centred(train));
+        let mean = |pixel: usize| (0..3).map(|n| f32::from(IMAGES[4 * n + pixel])).sum::<f32>() / 765.0;
+        (plain, centred, [0, 1, 2, 3].map(mean))
+    }
+
+    /// A step on the centred network, computed in its own parameters; both for dense products and others.
     #[test]
     fn it_is_the_step_of_the_network_on_centred_images() {
-        let architecture = Architecture::new(4, &[3], 2).unwrap();
-        let train = Split { images: &IMAGES, labels: &[0, 1, 0], pixels: 4 };
-        let mut gradient = vec![0.0; architecture.parameter_count()];
-        let parameters = architecture.initial_parameters(3);
-        let minibatch = Minibatch { split: train, samples: &[0, 1, 2] };
-        Backprop::new(&architecture, 3, 0.0).gradient(&parameters, &minibatch, KEY, &mut gradient);
-        let plain = gradient.clone();
-        let mut centring = Centring::new(&architecture, train);
-        // In two parts.
-        let (weights, rest) = gradient.split_at_mut(12);
-        centring.apply(0, &mut weights[..6], &mut rest[..3]);
-        centring.apply(6, &mut weights[6..], &mut rest[..3]);
-        centring.apply(12, &mut rest[..3].to_vec(), &mut []);
-
-        for (pixel, mean) in centring.means.iter().enumerate() {
-            let wanted: f32 = (0..3).map(|n| f32::from(IMAGES[4 * n + pixel])).sum::<f32>() / 765.0;
-            assert!((mean - wanted).abs() < 1e-6);
-        }
-        for unit in 0..3 {
-            let sum = plain[12 + unit];
-            let mut bias = sum;
-            for (pixel, mean) in centring.means.iter().enumerate() {
-                let weight = plain[3 * pixel + unit] - mean * sum;
-                assert!((gradient[3 * pixel + unit] - weight).abs() < 1e-6);
-                bias -= mean * weight;
+        for width in [3, 20] {
+            let (plain, centred, means) = gradients(width, &[0, 1, 2]);
+            for unit in 0..width {
+                let sum = plain[4 * width + unit];
+                let mut bias = sum;
+                for (pixel, mean) in means.iter().enumerate() {
+                    let weight = plain[width * pixel + unit] - mean * sum;
+                    assert!((centred[width * pixel + unit] - weight).abs() < 1e-6);
+                    bias -= mean * weight;
+                }
+                assert!((centred[4 * width + unit] - bias).abs() < 1e-6);
             }
-            assert!((gradient[12 + unit] - bias).abs() < 1e-6);
+            assert_eq!(centred[5 * width..], plain[5 * width..], "only the first layer's changes");
         }
-        assert_eq!(gradient[15..], plain[15..], "only the first layer's changes");
     }
 
     #[test]
-    fn a_row_without_a_gradient_stays_zero() {
-        let architecture = Architecture::new(4, &[3], 2).unwrap();
-        let train = Split { images: &IMAGES, labels: &[0, 1, 0], pixels: 4 };
-        let mut gradient = vec![1.0; architecture.parameter_count()];
-        gradient[3..6].fill(0.0);
-        let (weights, rest) = gradient.split_at_mut(12);
-        Centring::new(&architecture, train).apply(0, weights, &mut rest[..3]);
-        assert_eq!(gradient[3..6], [0.0; 3]);
-        assert_ne!(gradient[..3], [1.0; 3]);
+    fn a_pixel_that_is_blank_in_the_minibatch_has_no_gradient() {
+        for width in [3, 20] {
+            let (plain, centred, _) = gradients(width, &[0, 1]);
+            assert!(centred[3 * width..4 * width].iter().all(|&x| x == 0.0));
+            assert_ne!(centred[..3 * width], plain[..3 * width]);
+        }
     }
 }

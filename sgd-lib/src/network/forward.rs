@@ -10,7 +10,7 @@ pub(super) struct Forward {
     pub(super) simd: Simd,
     pub(super) layers: Vec<Layer>,
     pub(super) input: Input,
-    /// One per layer: the hidden layers' outputs, then the logits.
+    /// One per layer: the hidden layers' outputs, then the logits. All have a row to spare.
     pub(super) outputs: Vec<Rows>,
 }
 
@@ -21,7 +21,7 @@ impl Forward {
         Self {
             simd: Simd::detect(),
             input: Input::new(&layers[0], capacity),
-            outputs: layers.iter().map(|layer| Rows::new(capacity, layer.outputs)).collect(),
+            outputs: layers.iter().map(|layer| Rows::new(capacity + 1, layer.outputs)).collect(),
             layers,
         }
     }

@@ -3,8 +3,10 @@
 use std::ops::Range;
 
 use super::Layer;
+use super::centring::Centring;
 use crate::kernel::{
-    MatrixMut, Nonzeros, Rows, Simd, gemm, inked_pairs, multiply_nonzeros, nonzeros_gradient, prefetch, widen,
+    Factors, MatrixMut, Nonzeros, Rows, Simd, gemm, inked_pairs, multiply_nonzeros, nonzeros_gradient,
+    prefetch, widen,
 };
 
 /// Up to this share of pairs of pixels that aren't blank, in eighths, the products skip the
@@ -23,7 +25,12 @@ pub(super) struct Input {
     /// together; what follows finds them in the cache.
     pixels: Vec<u8>,
     nonzeros: Nonzeros,
+    /// The images as rows; where they're centred, a last row stands for what is added to each.
     dense: Rows,
+    /// How the gradient is changed, if it is.
+    pub(super) centring: Option<Centring>,
+    /// What is added to each image where nothing is.
+    no_shift: Vec<f32>,
     samples: usize,
     is_dense: bool,
 }
@@ -34,7 +41,9 @@ impl Input {
         Self {
             pixels: Vec::with_capacity(capacity * layer.inputs),
             nonzeros: Nonzeros::new(layer.inputs, capacity),
-            dense: Rows::new(capacity, layer.inputs),
+            dense: Rows::new(capacity + 1, layer.inputs),
+            centring: None,
+            no_shift: vec![0.0; layer.inputs],
             samples: 0,
             is_dense: false,
         }
@@ -57,6 +66,9 @@ impl Input {
             assert_eq!(image.len(), layer.inputs, "pixels of an image");
             self.pixels.extend_from_slice(image);
         }
+        if let Some(centring) = &mut self.centring {
+            centring.load(&self.pixels);
+        }
         let (inked, pairs) = (inked_pairs(simd, &self.pixels), self.pixels.len() / 2);
         let is_sparse = self.samples < MIN_DENSE_SAMPLES || inked * 8 <= pairs * MAX_SPARSE_EIGHTHS;
         self.is_dense = !(is_sparse && Nonzeros::supports(layer.outputs));
@@ -73,6 +85,10 @@ impl Input {
         for (row, image) in rows.zip(self.pixels.chunks_exact(layer.inputs)) {
             widen(simd, image, row);
         }
+        if let Some(centring) = &self.centring {
+            let shift = &mut self.dense.padded_mut(self.samples + 1)[self.samples * stride..];
+            shift[..layer.inputs].copy_from_slice(centring.shift());
+        }
     }
 
     /// `out += images · weights`, a row per image.
@@ -85,14 +101,33 @@ impl Input {
         }
     }
 
-    /// Some rows of the gradient in the weights, imagesᵀ · delta. The first row has an even number.
-    pub(super) fn weight_gradient(&self, simd: Simd, rows: Range<usize>, delta: &Rows, gradient: &mut [f32]) {
+    /// Some rows of the gradient in the weights, imagesᵀ · delta, or with `add` added to what `gradient` holds. The
+    /// first row has an even number. Behind the samples' rows `delta` has one with their sum, and its padding is
+    /// zero.
+    pub(super) fn weight_gradient(
+        &self,
+        simd: Simd,
+        rows: Range<usize>,
+        delta: &Rows,
+        add: bool,
+        gradient: &mut [f32],
+    ) {
         if self.is_dense {
-            let images = self.dense.columns(self.samples, rows.clone());
+            let samples = self.samples + usize::from(self.centring.is_some());
+            let images = self.dense.columns(samples, rows.clone());
             let mut gradient = MatrixMut::new(gradient, rows.len(), delta.width());
-            gemm(images.transposed(), delta.matrix(self.samples), false, &mut gradient);
+            gemm(images.transposed(), delta.matrix(samples), add, &mut gradient);
         } else {
-            nonzeros_gradient(simd, &self.nonzeros, rows, delta, gradient);
+            let shift = self.centring.as_ref().map_or(&*self.no_shift, Centring::shift);
+            nonzeros_gradient(simd, &Factors { images: &self.nonzeros, shift, delta }, rows, add, gradient);
+        }
+    }
+
+    /// The gradient in the biases.
+    pub(super) fn bias_gradient(&self, delta: &Rows, biases: &mut [f32]) {
+        match &self.centring {
+            Some(centring) => centring.bias_gradient(delta, biases),
+            None => biases.copy_from_slice(delta.row(self.samples)),
         }
     }
 }

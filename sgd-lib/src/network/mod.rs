@@ -11,7 +11,7 @@
 //! | `input` | a minibatch of images, as the first layer sees it |
 //! | `forward` | the pass that training and prediction share |
 //! | `backprop` | the gradient of a minibatch |
-//! | `centring` | that gradient as if the images were centred |
+//! | `centring` | what makes it that on centred images |
 //! | `predictor` | accuracy, loss and probabilities without dropout |
 
 mod architecture;
@@ -24,5 +24,4 @@ mod predictor;
 
 pub use architecture::{Architecture, ArchitectureError, Layer};
 pub use backprop::{Backprop, DropoutKey, Minibatch, Part};
-pub use centring::Centring;
 pub use predictor::{Evaluation, Predictor};

@@ -21,7 +21,7 @@ named!(OptimizerKind, "optimizer", Sgd = "sgd", Momentum = "momentum", Adagrad =
 
 impl OptimizerKind {
     /// Whether its steps are linear in the gradients, so that it makes sense to give it a gradient in
-    /// other coordinates (see [`Centring`](crate::network::Centring)). Adagrad's scale of each coordinate
+    /// other coordinates (see [`Backprop::centred`](crate::network::Backprop::centred)). Adagrad's scale of each coordinate
     /// is not.
     pub fn is_linear(self) -> bool {
         match self {

@@ -31,6 +31,12 @@ pub trait Optimizer: Send {
     /// If the lengths differ, or there are fewer parameters.
     fn step(&mut self, learning_rate: f32, start: usize, gradient: &[f32], parameters: &mut [f32]);
 
+    /// Whether a step is `parameters −= learning_rate · gradient` and no more: whoever computes the gradient can do
+    /// that along the way.
+    fn is_plain(&self) -> bool {
+        false
+    }
+
     /// What it remembers of the gradients so far, a value a parameter; empty where it remembers nothing.
     fn accumulators(&self) -> &[f32] {
         &[]

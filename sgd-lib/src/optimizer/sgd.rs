@@ -22,6 +22,10 @@ impl Optimizer for Sgd {
         changed(self.parameter_count, start, gradient, parameters);
         descend(self.simd, learning_rate, gradient, parameters);
     }
+
+    fn is_plain(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

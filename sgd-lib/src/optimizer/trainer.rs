@@ -1,16 +1,15 @@
 //! All that a worker computes for a minibatch.
 //!
-//! The gradient is never there as a whole: a part at a time is computed, centred and applied, while it is in
-//! the cache.
+//! The gradient is never there as a whole: it is added to the parameters as it is computed, or, for optimizers that
+//! do more, a part at a time is computed and applied while it is in the cache.
 
 use super::{Optimizer, OptimizerKind};
 use crate::dataset::Split;
-use crate::network::{Architecture, Backprop, Centring, DropoutKey, Minibatch};
+use crate::network::{Architecture, Backprop, DropoutKey, Minibatch};
 
-/// Takes steps: gradient, centring, update. All buffers are allocated once, by [`Trainer::new`].
+/// Takes steps: gradient and update. All buffers are allocated once, by [`Trainer::new`].
 pub struct Trainer {
     backprop: Backprop,
-    centring: Option<Centring>,
     optimizer: Box<dyn Optimizer>,
 }
 
@@ -27,9 +26,9 @@ impl Trainer {
         dropout: f32,
         optimizer: OptimizerKind,
     ) -> Self {
+        let backprop = Backprop::new(architecture, batch_size, dropout);
         Self {
-            backprop: Backprop::new(architecture, batch_size, dropout),
-            centring: optimizer.is_linear().then(|| Centring::new(architecture, train)),
+            backprop: if optimizer.is_linear() { backprop.centred(train) } else { backprop },
             optimizer: optimizer.build(architecture.parameter_count()),
         }
     }
@@ -46,11 +45,11 @@ impl Trainer {
         key: DropoutKey,
         learning_rate: f32,
     ) -> f64 {
-        let Self { backprop, centring, optimizer } = self;
-        backprop.descend(parameters, minibatch, key, |part| {
-            if let Some(centring) = centring {
-                centring.apply(part.start, part.gradient, part.biases);
-            }
+        let Self { backprop, optimizer } = self;
+        if optimizer.is_plain() {
+            return backprop.descend(parameters, minibatch, key, learning_rate);
+        }
+        backprop.by_parts(parameters, minibatch, key, &mut |part| {
             optimizer.step(learning_rate, part.start, part.gradient, part.parameters);
         })
     }

@@ -20,7 +20,7 @@ use local_redis::{LocalRedis, Options};
 use sgd_lib::codec::Codec;
 use sgd_lib::dataset::{self, Dataset, Split, Transpose};
 use sgd_lib::downpour::{DataRef, RunConfig, Surroundings};
-use sgd_lib::network::{Architecture, Centring};
+use sgd_lib::network::Architecture;
 use sgd_lib::optimizer::LearningRateSchedule;
 use sgd_lib::store::{MemoryStore, RedisStore, Store};
 
@@ -123,11 +123,4 @@ impl Surroundings for Here {
     fn recruit(&self, worker: u32) {
         panic!("nobody died, but a successor for worker {worker} is asked for");
     }
-}
-
-/// Centres a gradient as a whole.
-pub(crate) fn centre(network: &Architecture, centring: &mut Centring, gradient: &mut [f32]) {
-    let first = network.layers().swap_remove(0);
-    let (weights, rest) = gradient.split_at_mut(first.weights.end);
-    centring.apply(0, weights, &mut rest[..first.outputs]);
 }

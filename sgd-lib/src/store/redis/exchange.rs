@@ -13,6 +13,8 @@ use crate::store::{
 
 /// Events kept per run, about.
 const MAX_EVENTS: usize = 20_000;
+/// More streams than any run has: so many members are all.
+const MOST_STREAMS: u32 = 1 << 20;
 
 /// One round trip, and a second one only where the push was refused.
 pub(super) fn exchange(pool: &Pool, run: &RunKeys, wanted: &Exchange<'_>) -> Result<Exchanged, StoreError> {
@@ -107,8 +109,9 @@ fn fetch(pipeline: &mut Pipeline, run: &RunKeys, cursors: &Cursors, wanted: &Exc
         }
         pipeline.add_command(read);
     }
-    // Last, so that no entry comes from somebody who has read a stream that is not among them.
-    pipeline.cmd("SMEMBERS").arg(run.streams());
+    // Last, so that no entry comes from somebody who has read a stream that is not among them. As SMEMBERS, the
+    // reply of which would not go out with the payload before it, but in another write.
+    pipeline.cmd("SRANDMEMBER").arg(run.streams()).arg(MOST_STREAMS);
 }
 
 fn read(
@@ -152,7 +155,7 @@ fn read(
         if !cursors.is_empty() {
             exchanged.entries = entries(run, next("XREAD")?)?;
         }
-        for worker in parse::array(&run.streams(), next("SMEMBERS")?)? {
+        for worker in parse::array(&run.streams(), next("SRANDMEMBER")?)? {
             exchanged.streams.push(parse::number(&run.streams(), &worker)?);
         }
     }
