@@ -19,6 +19,7 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   downpour train                         train Fashion-MNIST, here
+  downpour resume RUN                    go on with a run that everybody left
   downpour up                            the local gateway and Redis, for faas-cli
   downpour doctor                        what is missing on a platform
   downpour report                        the newest finished run
@@ -45,6 +46,7 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Train(commands::train::Args),
+    Resume(commands::resume::Args),
     Up(commands::up::Args),
     Down(commands::down::Args),
     Doctor(commands::doctor::Args),

@@ -1,7 +1,8 @@
 //! A run on a platform, this machine's or any other: set up through its gateway, followed in its store.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -109,11 +110,12 @@ pub(crate) async fn follow(
 ) -> Result<Report> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
-    let (runtime, recruiter) = (Handle::current(), functions.clone());
+    let (runtime, recruiter) =
+        (Handle::current(), Recruiter { functions: functions.clone(), asked: Arc::default() });
     let mut following = spawn_blocking(move || {
         let run = Run::open(store, &name)?;
         let recruit = |worker| {
-            let _task = runtime.spawn(recruit(recruiter.clone(), name.clone(), worker));
+            let _task = runtime.spawn(recruiter.clone().recruit(name.clone(), worker));
         };
         let status = until_over(&run, audience, &flag, recruit)?;
         Ok(Report::new(&run, &status))
@@ -128,12 +130,35 @@ pub(crate) async fn follow(
     }
 }
 
-/// Has a train function take the place of a worker, whose lease decides whether it is free.
-async fn recruit(functions: HttpInvoker, run: String, worker: u32) {
-    let place = format!("{run}-again-{worker}");
-    let order = json!({"run": run, "place": place, "worker": worker});
-    match functions.invoke(TRAIN, order.to_string().into_bytes(), &place).await {
-        Ok(reply) => tracing::info!(run, worker, status = reply.status, "asked for a worker anew"),
-        Err(error) => tracing::warn!(run, worker, %error, "no worker found"),
+/// Has train functions take the places of workers that are gone.
+#[derive(Clone)]
+struct Recruiter {
+    functions: HttpInvoker,
+    /// The workers for whom a call is under way: a store that is away holds it up.
+    asked: Arc<Mutex<BTreeSet<u32>>>,
+}
+
+impl Recruiter {
+    /// Asks for one worker; whether its place is free is decided by its lease.
+    async fn recruit(self, run: String, worker: u32) {
+        if !self.asked().insert(worker) {
+            return;
+        }
+        let place = format!("{run}-again-{worker}");
+        let order = json!({"run": run, "place": place, "worker": worker});
+        match self.functions.invoke(TRAIN, order.to_string().into_bytes(), &place).await {
+            Ok(reply) if reply.status >= 500 => {
+                let why = reply.first_line();
+                tracing::warn!(run, worker, status = reply.status, why, "nobody took the place of a worker");
+            }
+            Ok(reply) => tracing::info!(run, worker, status = reply.status, "asked for a worker anew"),
+            Err(error) => tracing::warn!(run, worker, %error, "no worker found"),
+        }
+        self.asked().remove(&worker);
+    }
+
+    fn asked(&self) -> MutexGuard<'_, BTreeSet<u32>> {
+        // A set of numbers can't be left half-changed.
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

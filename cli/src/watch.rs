@@ -65,10 +65,10 @@ fn follow(
 ) -> Result<RunStatus> {
     let mut cursor = "0".to_owned();
     let mut looked = Instant::now();
-    let mut worked_on = Instant::now();
     let mut left: Option<Instant> = None;
-    let mut recruited = Instant::now();
+    let mut vigil = Vigil::begin();
     loop {
+        let round = Instant::now();
         if interrupted.load(Ordering::Relaxed) {
             return Err(stop(run)?.context(format!("run {} was asked to stop", run.name())));
         }
@@ -77,7 +77,7 @@ fn follow(
             if matches!(event, Event::Left { .. }) {
                 left = Some(Instant::now());
                 // Whoever hands over asks for a successor itself.
-                recruited = Instant::now();
+                vigil.recruited = Instant::now();
             }
             audience.tell(&event)?;
             cursor = id;
@@ -90,16 +90,40 @@ fn follow(
         if status.is_over() {
             return Ok(status);
         }
+        if round.elapsed() > LOOK_INTERVAL {
+            // The store was away, and its workers come back first.
+            vigil = Vigil::begin();
+        }
+        vigil.keep(run, &status, recruit)?;
+    }
+}
+
+/// Who works on a run, as far as anybody has looked.
+struct Vigil {
+    /// When somebody did last.
+    worked_on: Instant,
+    /// When workers were asked for last, or had no need to be.
+    recruited: Instant,
+}
+
+impl Vigil {
+    fn begin() -> Self {
+        Self { worked_on: Instant::now(), recruited: Instant::now() }
+    }
+
+    /// Asks for workers where all are gone; gives up where none come.
+    fn keep(&mut self, run: &Run, status: &RunStatus, recruit: &dyn Fn(u32)) -> Result<()> {
         // Where no number of workers stands yet, a queue still has the calls.
         if status.held.contains(&true) || status.control.workers.is_none() {
-            worked_on = Instant::now();
-        } else if worked_on.elapsed() > ABANDONED_AFTER {
+            self.worked_on = Instant::now();
+        } else if self.worked_on.elapsed() > ABANDONED_AFTER {
             let seconds = ABANDONED_AFTER.as_secs();
             bail!("nobody has worked on run {} for {seconds} s; downpour logs says why", run.name());
-        } else if status.control.stop.is_none() && recruited.elapsed() >= LOOK_INTERVAL {
-            recruited = Instant::now();
+        } else if status.control.stop.is_none() && self.recruited.elapsed() >= LOOK_INTERVAL {
+            self.recruited = Instant::now();
             (0..status.control.workers.unwrap_or(0)).for_each(recruit);
         }
+        Ok(())
     }
 }
 

@@ -37,6 +37,18 @@ pub fn open(
     Ok(Arc::new(with_authorities(store, settings, lookup)?))
 }
 
+/// The same, for a function: it goes on without the store for a while, until that is there again.
+///
+/// # Errors
+/// As there.
+pub fn open_patiently(
+    settings: &Settings,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<Arc<dyn Store>, OpenError> {
+    let store = RedisStore::open(settings.store_url.as_str())?.with_patience(OUTAGE);
+    Ok(Arc::new(with_password(store, settings, lookup)?))
+}
+
 /// The store of this node, if one answers; else why not.
 ///
 /// # Errors
@@ -70,6 +82,9 @@ pub fn node_name(store: &dyn Store, own: &str) -> Result<String, StoreError> {
 
 /// Where a node's store has the node's name.
 const NODE: &str = "dp:node";
+/// How long a worker waits for a store that can't be reached: a pod of Redis is started anew and loads its log
+/// meanwhile.
+const OUTAGE: Duration = Duration::from_secs(30);
 /// How long a function looks for its node's store before it goes without.
 const PROBE: Duration = Duration::from_millis(500);
 

@@ -11,68 +11,13 @@ mod support;
 
 use std::time::Duration;
 
-use local_redis::{LocalRedis, Options};
-use sgd_lib::downpour::Run;
 use sgd_lib::state;
 use sgd_lib::store::{
-    Claim, ClaimRequest, Cursors, Entry, EntryId, EntryKind, Exchange, Lease, Mark, Passed, Position,
-    Progress, PushOutcome, RedisStore, RunKeys, Snapshot, Store, Vector, Write,
+    Claim, ClaimRequest, Cursors, EntryId, EntryKind, Exchange, Lease, Mark, Passed, PushOutcome, RunKeys,
+    Snapshot, Vector,
 };
-
-const SECOND: Duration = Duration::from_secs(1);
-
-fn run(store: &dyn Store) -> RunKeys {
-    let keys = RunKeys::new("test").unwrap();
-    Run::initialise(store, &keys, &support::config(3)).unwrap();
-    state::put(store, &keys.config(), &support::config(3), 0, None).unwrap();
-    keys
-}
-
-fn request(place: &str, worker: Option<u32>, holder: &str) -> ClaimRequest {
-    ClaimRequest {
-        place: place.into(),
-        worker,
-        workers: 3,
-        holder: holder.into(),
-        ttl: SECOND,
-        from: None,
-        seize: false,
-    }
-}
-
-fn granted(claim: Claim) -> Lease {
-    match claim {
-        Claim::Granted { lease, .. } => lease,
-        other => panic!("not granted: {other:?}"),
-    }
-}
-
-fn push(lease: &Lease, seq: u64) -> Entry {
-    Entry {
-        id: EntryId { token: lease.token, seq },
-        prev: EntryId { token: lease.token, seq: seq - 1 },
-        kind: EntryKind::Push,
-        progress: Some(Progress {
-            at: Position { epoch: 0, minibatch: seq as u32 },
-            minibatches: seq,
-            samples: 32 * seq,
-            pushes: seq,
-        }),
-        seen: vec![(9, EntryId { token: 1, seq: 2 })],
-        payload: vec![seq as u8; 100],
-        passed: Passed::default(),
-    }
-}
-
-fn send(store: &dyn Store, run: &RunKeys, lease: &Lease, entry: &Entry) -> (Option<PushOutcome>, bool) {
-    let exchange = Exchange { push: Some(entry), lease: Some(lease), ..Exchange::default() };
-    let done = store.exchange(run, &exchange).unwrap();
-    (done.push, done.lease_held)
-}
-
-fn write(key: &str, value: &[u8], expected: u64) -> Write {
-    Write { key: key.into(), value: value.into(), expected }
-}
+use support::SECOND;
+use support::pushes::{granted, push, request, run, send, write};
 
 #[test]
 fn typed_state_is_compare_and_set() {
@@ -358,35 +303,6 @@ fn something_else_under_a_key_is_an_error_that_names_it() {
     store.write(&[write("k", b"\xff\xff\xff", 0)], None).unwrap();
     let error = state::get::<String>(store, "k").unwrap_err().to_string();
     assert!(error.starts_with("k: 3 bytes that are no alloc::string::String"), "{error}");
-}
-
-#[test]
-fn a_store_that_restarts_is_found_again() {
-    let mut test = support::redis();
-    test.store.write(&[write("k", b"a", 0)], None).unwrap();
-    let redis = test.redis.as_mut().unwrap();
-    redis.kill().unwrap();
-    redis.restart().unwrap();
-    assert_eq!(test.store.read("k").unwrap().unwrap().value, b"a");
-}
-
-#[test]
-fn an_exchange_waits_while_a_restarted_store_loads_its_log() {
-    // A server that takes its time for each command of its log.
-    let config = vec!["key-load-delay 200".to_owned()];
-    let mut redis = LocalRedis::start(Options { config, ..Options::default() }).unwrap();
-    let store = RedisStore::open(redis.url()).unwrap().with_patience(60 * SECOND);
-    let keys = run(&store);
-    let lease = granted(store.claim(&keys, &request("a", None, "h")).unwrap());
-    let lease = Lease { ttl: 60 * SECOND, ..lease };
-    let many: Vec<_> = (0..10_000).map(|key| write(&format!("k{key}"), b"x", 0)).collect();
-    store.write(&many, None).unwrap();
-    redis.kill().unwrap();
-    std::thread::scope(|scope| {
-        scope.spawn(|| redis.restart().unwrap());
-        let sent = send(&store, &keys, &lease, &push(&lease, 1));
-        assert_eq!(sent, (Some(PushOutcome::Accepted), true));
-    });
 }
 
 #[test]

@@ -55,13 +55,14 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     let widths = if rounds > 1 { &WIDTHS[..] } else { &WIDTHS[..1] };
     let (mut rows, mut lines, mut figures) = (Vec::new(), Vec::new(), Vec::new());
     for (name, transport, append_only) in PLACES {
+        let unix = transport == Transport::UnixSocket;
         let server = Server::start(transport, append_only)?;
         let mut points = [Vec::new(), Vec::new()];
         for (codec, width) in widths.iter().flat_map(|width| Codec::ALL.map(|codec| (codec, *width))) {
             let pair = Pair::new(&server, codec, width)?;
             let [ours, plain] = pair.measure(rounds, context.effort(BYTES, BYTES / 16))?;
             let ratio = ours.median() / plain.median();
-            if width == WIDTHS[0] && transport == Transport::UnixSocket && append_only {
+            if width == WIDTHS[0] && unix && append_only {
                 let figure = FIGURES.iter().find(|(of, _)| *of == codec);
                 figures.extend(figure.map(|(_, name)| (*name, ratio)));
             }

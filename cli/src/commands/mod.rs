@@ -10,6 +10,7 @@ pub(crate) mod grid;
 pub(crate) mod logs;
 pub(crate) mod predict;
 pub(crate) mod report;
+pub(crate) mod resume;
 pub(crate) mod runs;
 pub(crate) mod status;
 pub(crate) mod stop;
@@ -24,6 +25,7 @@ use crate::args::{Args, Command};
 pub(crate) fn run(args: Args) -> Result<()> {
     match args.command {
         Command::Train(command) => train::run(&args.global, &command),
+        Command::Resume(command) => resume::run(&args.global, &command),
         Command::Up(command) => up::run(&args.global, command),
         Command::Doctor(command) => doctor::run(&args.global, &command),
         Command::Down(command) => down::run(&args.global, &command),

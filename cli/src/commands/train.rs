@@ -11,7 +11,8 @@ use openfaas::stack::Stack;
 use platform::invoker::HttpInvoker;
 use platform::settings::{Settings, TrainType};
 use serde::Serialize;
-use sgd_lib::downpour::Database;
+use serde_json::json;
+use sgd_lib::downpour::{Database, Run};
 use sgd_lib::store::{RedisStore, Store as _};
 use tokio::runtime::Runtime;
 use tokio::task::spawn_blocking;
@@ -38,6 +39,15 @@ use crate::watch::Audience;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+/// On which platform a run takes place.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PlaceArgs {
     /// The stack to deploy [default: ./stack.yaml, ./stack.yml, else the built-in one]
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -51,8 +61,6 @@ pub(crate) struct Args {
     nodes: Option<u8>,
     #[command(flatten)]
     access: AccessArgs,
-    #[command(flatten)]
-    settings: SettingsArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -65,6 +73,8 @@ Examples:
 
 Without those two flags, the variables OPENFAAS_URL and store_url name a platform elsewhere.";
 
+/// How long the store of a run that is followed may be away.
+const OUTAGE: Duration = Duration::from_secs(60);
 /// How long replicas may take to come up before training begins without them.
 const REPLICAS_UP: Duration = Duration::from_secs(5);
 
@@ -89,14 +99,27 @@ struct Finished<'a> {
 }
 
 pub(crate) fn run(global: &Global, args: &Args) -> Result<()> {
+    carry_out(global, &settings(&args.settings)?, &args.place, None)
+}
+
+/// Sets a run up with these settings, or brings the run `again` back, and follows it to its end.
+///
+/// # Errors
+/// There is no platform, no such run, or it fails.
+pub(crate) fn carry_out(
+    global: &Global,
+    settings: &Settings,
+    args: &PlaceArgs,
+    again: Option<&str>,
+) -> Result<()> {
     let started = Instant::now();
-    let settings = settings(&args.settings)?;
     let state = StateDir::locate(global.state_dir.as_deref())?;
     let stack = stack::load(args.file.as_deref())?;
     Runtime::new()?.block_on(async {
         let mut signals = EndSignals::listen()?;
-        let place = signals.unless(Place::find(&state, &stack, &settings, args)).await?;
-        let trained = train(global, &settings, &place, args, &mut signals).await;
+        let place = signals.unless(Place::find(&state, &stack, settings, args)).await?;
+        let task = Task { global, settings, again };
+        let trained = train(&task, &place, args, &mut signals).await;
         let left = tokio::select! {
             left = place.leave() => left,
             () = signals.next() => bail!("interrupted before everything had ended"),
@@ -107,50 +130,71 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result<()> {
     })
 }
 
+/// What is to be done.
+struct Task<'a> {
+    global: &'a Global,
+    settings: &'a Settings,
+    /// The run that is there already.
+    again: Option<&'a str>,
+}
+
+impl Task<'_> {
+    /// Workers, epochs and target of the run.
+    async fn extent(&self, store: Arc<RedisStore>) -> Result<(usize, f64, Option<f64>)> {
+        let settings = self.settings;
+        let Some(name) = self.again.map(str::to_owned) else {
+            return Ok((settings.workers, settings.epochs as f64, settings.target_accuracy));
+        };
+        let run = spawn_blocking(move || Run::open(store, &name)).await??;
+        let config = run.config();
+        Ok((config.workers as usize, f64::from(config.epochs), config.target_accuracy))
+    }
+
+    fn audience(&self, epochs: f64, target: Option<f64>) -> Audience {
+        if self.global.json {
+            return Audience::Program;
+        }
+        Audience::Person(Box::new(Progress::new(epochs, target)))
+    }
+
+    /// Calls the setup function, also where it shall only look for successors.
+    async fn set_up(&self, functions: &HttpInvoker) -> Result<SetupAnswer> {
+        if let Some(run) = self.again {
+            return set_up(functions, SETUP, &json!({"run": run})).await;
+        }
+        setup(functions, self.settings).await
+    }
+}
+
 /// Invokes setup and follows the run: its figures, and the seconds that took. The first signal asks the
 /// workers to stop, the second waits for nobody.
 async fn train(
-    global: &Global,
-    settings: &Settings,
+    task: &Task<'_>,
     place: &Place,
-    args: &Args,
+    args: &PlaceArgs,
     signals: &mut EndSignals,
 ) -> Result<(Report, f64)> {
     let running = place.running();
-    let functions = HttpInvoker::new(&settings.function_url, &running.gateway, CALL)?;
+    let functions = HttpInvoker::new(&task.settings.function_url, &running.gateway, CALL)?;
     let store = Arc::new(place.store(&args.access)?);
-    if place.is_local() {
-        scale(&client(&running.gateway, args.basic_auth.as_deref())?, settings).await?;
-    }
     reach(store.clone()).await?;
-    let invoked = Instant::now();
-    let answer = signals.unless(setup(&functions, settings)).await?;
-    announce(global, &answer)?;
-    let report = follow(&functions, store, answer.run, audience(global, settings), signals).await?;
-    Ok((report, invoked.elapsed().as_secs_f64()))
-}
-
-fn audience(global: &Global, settings: &Settings) -> Audience {
-    if global.json {
-        return Audience::Program;
+    let (workers, epochs, target) = task.extent(store).await?;
+    if place.is_local() {
+        scale(&client(&running.gateway, args.basic_auth.as_deref())?, workers).await?;
     }
-    Audience::Person(Box::new(Progress::new(settings.epochs as f64, settings.target_accuracy)))
+    let invoked = Instant::now();
+    let answer = signals.unless(task.set_up(&functions)).await?;
+    announce(task.global, &answer)?;
+    // A run goes on without its store for a while, and so does who follows it.
+    let store = Arc::new(place.store(&args.access)?.with_patience(OUTAGE));
+    let report = follow(&functions, store, answer.run, task.audience(epochs, target), signals).await?;
+    Ok((report, invoked.elapsed().as_secs_f64()))
 }
 
 fn settings(args: &SettingsArgs) -> Result<Settings> {
     let mut settings = args.settings().map_err(|error| BadArguments(error.to_string()))?;
     settings.check().map_err(|error| BadArguments(error.to_string()))?;
-    // As faas-cli and functions are told where the platform is.
-    for (variable, flag, setting) in
-        [("OPENFAAS_URL", "gateway", "gateway_hostname"), ("store_url", "store-url", "store_url")]
-    {
-        let given = std::env::var(variable).ok().filter(|value| !value.is_empty());
-        if let Some(value) = given.filter(|_| !settings.is_given(setting)) {
-            settings = settings
-                .overridden_by_flag(flag, &value)
-                .map_err(|error| BadArguments(format!("variable {variable}, as {error}")))?;
-        }
-    }
+    settings = from_environment(settings)?;
     // stack.yml stops at 75 %, for experiments; somebody who asks for no target wants all epochs.
     if !settings.is_given("target_accuracy") {
         settings = settings.overridden_by_flag("target-accuracy", "none")?;
@@ -160,6 +204,24 @@ fn settings(args: &SettingsArgs) -> Result<Settings> {
         [&mut settings.data_dir, &mut settings.data_root, &mut settings.cache_dir].into_iter().flatten()
     {
         *folder = std::path::absolute(&*folder).context("a folder has no absolute path")?;
+    }
+    Ok(settings)
+}
+
+/// As faas-cli and functions are told where the platform is.
+///
+/// # Errors
+/// A variable's value can't be.
+pub(crate) fn from_environment(mut settings: Settings) -> Result<Settings> {
+    for (variable, flag, setting) in
+        [("OPENFAAS_URL", "gateway", "gateway_hostname"), ("store_url", "store-url", "store_url")]
+    {
+        let given = std::env::var(variable).ok().filter(|value| !value.is_empty());
+        if let Some(value) = given.filter(|_| !settings.is_given(setting)) {
+            settings = settings
+                .overridden_by_flag(flag, &value)
+                .map_err(|error| BadArguments(format!("variable {variable}, as {error}")))?;
+        }
     }
     Ok(settings)
 }
@@ -186,7 +248,7 @@ fn default_nodes(settings: &Settings) -> usize {
 }
 
 /// A platform that runs has the nodes that it has.
-fn no_other_nodes(args: &Args, running: &Running) -> Result<()> {
+fn no_other_nodes(args: &PlaceArgs, running: &Running) -> Result<()> {
     match args.nodes {
         Some(nodes) if usize::from(nodes) != running.nodes => Err(BadArguments(format!(
             "--nodes {nodes}: the platform at {} runs already, with {} virtual nodes",
@@ -198,7 +260,7 @@ fn no_other_nodes(args: &Args, running: &Running) -> Result<()> {
 }
 
 impl Place {
-    async fn find(state: &StateDir, stack: &Stack, settings: &Settings, args: &Args) -> Result<Self> {
+    async fn find(state: &StateDir, stack: &Stack, settings: &Settings, args: &PlaceArgs) -> Result<Self> {
         let given = |variable| settings.is_given(variable);
         let store_url = settings.store_url.as_str().to_owned();
         // The gateway that is named may be the local one.
@@ -300,10 +362,10 @@ async fn setup(functions: &HttpInvoker, settings: &Settings) -> Result<SetupAnsw
 
 /// A replica for each worker, as far as the function's label allows; in a cluster that is up to whoever
 /// runs it.
-async fn scale(gateway: &Client, settings: &Settings) -> Result<()> {
+async fn scale(gateway: &Client, workers: usize) -> Result<()> {
     let Some(function) = gateway.get(TRAIN).await? else { return Ok(()) };
     let most = ScaleRange::from_labels(&function.labels).map_or(1, |range| range.max);
-    let wanted = (settings.workers as u64).min(most);
+    let wanted = (workers as u64).min(most);
     if function.replicas < wanted {
         gateway.scale(TRAIN, wanted).await?;
     }

@@ -33,15 +33,16 @@ pub(crate) struct LeftOut {
 
 /// Calls the train function once for each worker wanted; those that found no place are left out, and
 /// the number of workers becomes the number placed. A run that has its number, since its setup was
-/// delivered before, stays as it is.
+/// delivered before, is [brought back](bring_back).
 pub(crate) async fn fan_out(host: &Arc<Host>, run: &Run) -> Result<Placed, Refusal> {
     if let Some(workers) = fixed(run).await? {
-        return Ok(Placed { workers, left_out: Vec::new() });
+        return bring_back(&host.invoker, run, workers).await;
     }
     let start = Instant::now();
-    let unplaced = round(&host.invoker, run, places(run), true, start + SPREAD).await?;
-    let places = unplaced.into_iter().map(|left_out| left_out.place).collect();
-    let left_out = round(&host.invoker, run, places, false, start + PATIENCE).await?;
+    let unplaced = round(&host.invoker, run, orders(run, true), start + SPREAD).await?;
+    let is_unplaced = |order: &Order| unplaced.iter().any(|left_out| left_out.place == order.place);
+    let again = orders(run, false).into_iter().filter(is_unplaced).collect();
+    let left_out = round(&host.invoker, run, again, start + PATIENCE).await?;
     let placed = Placed::without(run, left_out);
     if placed.workers == 0 {
         return Err(nobody(run, placed, "no worker found a place").await?);
@@ -56,14 +57,40 @@ pub(crate) async fn fan_out(host: &Arc<Host>, run: &Run) -> Result<Placed, Refus
 /// that is done finds no place, and ends.
 pub(crate) async fn queue(run: &Run, queue: Arc<dyn Invoker>) -> Result<Placed, Refusal> {
     if let Some(workers) = fixed(run).await? {
-        return Ok(Placed { workers, left_out: Vec::new() });
+        return bring_back(&queue, run, workers).await;
     }
-    let left_out = round(&queue, run, places(run), false, Instant::now() + PATIENCE).await?;
+    let left_out = round(&queue, run, orders(run, false), Instant::now() + PATIENCE).await?;
     let placed = Placed::without(run, left_out);
     if placed.workers == 0 {
         return Err(nobody(run, placed, "the gateway queued no call").await?);
     }
     Ok(placed)
+}
+
+/// Calls the train function for each of the run's `workers` whose lease nobody holds: where all are gone, nobody
+/// is left to ask for successors. Whoever comes goes on from the log. A run that is over stays so.
+async fn bring_back(invoker: &Arc<dyn Invoker>, run: &Run, workers: u32) -> Result<Placed, Refusal> {
+    let looked_at = run.clone();
+    let gone = host::blocking(move || {
+        let (store, keys) = (looked_at.store(), looked_at.keys());
+        let over = store.control(keys)?.stop.is_some();
+        let held = if over { Vec::new() } else { store.held(keys, 0..workers)? };
+        Ok((0..).zip(held).filter(|(_, held)| !held).map(|(worker, _)| worker).collect::<Vec<u32>>())
+    })
+    .await?;
+    if !gone.is_empty() {
+        tracing::info!(run = run.name(), ?gone, "nobody works there: asking for successors");
+    }
+    let order = |worker| Order {
+        run: run.name().to_owned(),
+        place: format!("{}-again-{worker}", run.name()),
+        worker: Some(worker),
+        from: None,
+        spread: false,
+    };
+    let orders = gone.into_iter().map(order).collect();
+    let left_out = round(invoker, run, orders, Instant::now() + PATIENCE).await?;
+    Ok(Placed { workers, left_out })
 }
 
 /// The number of workers, where it is fixed already.
@@ -72,9 +99,17 @@ async fn fixed(run: &Run) -> Result<Option<u32>, Refusal> {
     host::blocking(move || Ok(run.store().control(run.keys())?.workers)).await
 }
 
-/// A name for each call: delivered again, it is the same worker.
-fn places(run: &Run) -> Vec<String> {
-    (0..run.config().workers).map(|number| format!("{}-{number}", run.name())).collect()
+/// A call for each worker, each with a name: delivered again, it is the same worker.
+fn orders(run: &Run, spread: bool) -> Vec<Order> {
+    let name = || run.name().to_owned();
+    let order = |number| Order {
+        run: name(),
+        place: format!("{}-{number}", name()),
+        worker: None,
+        from: None,
+        spread,
+    };
+    (0..run.config().workers).map(order).collect()
 }
 
 impl Placed {
@@ -93,22 +128,17 @@ async fn nobody(run: &Run, placed: Placed, what: &str) -> Result<Refusal, Refusa
     Ok(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text))
 }
 
-/// One call for each of `places`, all at the same time; returns those that got none.
+/// All calls at the same time; returns those that got no place.
 async fn round(
     invoker: &Arc<dyn Invoker>,
     run: &Run,
-    places: Vec<String>,
-    spread: bool,
+    orders: Vec<Order>,
     deadline: Instant,
 ) -> Result<Vec<LeftOut>, Refusal> {
-    let mut calls = Vec::with_capacity(places.len());
-    for place in &places {
-        let order =
-            Order { run: run.name().to_owned(), place: place.clone(), worker: None, from: None, spread };
-        calls.push(Call { call_id: place.clone(), body: order.to_body()? });
-    }
+    let call = |order: &Order| Ok(Call { call_id: order.place.clone(), body: order.to_body()? });
+    let calls = orders.iter().map(call).collect::<Result<_, Refusal>>()?;
     let answers = invoker::fan_out(invoker.clone(), TRAIN_FUNCTION, calls, deadline).await;
-    let unplaced = places.into_iter().zip(answers).filter_map(|(place, answer)| {
+    let unplaced = orders.into_iter().zip(answers).filter_map(|(Order { place, spread, .. }, answer)| {
         let why = failure(answer)?;
         tracing::warn!(run = run.name(), place, why, spread, "found no place");
         Some(LeftOut { place, why })
@@ -137,7 +167,7 @@ mod tests {
     use platform::settings::Settings;
     use sgd_lib::downpour::{DataRef, RunConfig};
     use sgd_lib::network::Architecture;
-    use sgd_lib::store::MemoryStore;
+    use sgd_lib::store::{Claim, MemoryStore};
 
     /// Nobody answers.
     struct Nobody;
@@ -179,6 +209,25 @@ mod tests {
         assert!(placed.is_ok_and(|placed| placed.workers == 2 && placed.left_out.is_empty()));
         assert_eq!(run.store().runs().unwrap(), ["run"]);
     }
+
+    #[test]
+    fn only_the_places_that_nobody_holds_are_asked_for_again() {
+        let run = Run::create(Arc::new(MemoryStore::new()), "run", config()).unwrap();
+        run.store().fix_workers(run.keys(), 2).unwrap();
+        let lease = Duration::from_secs(60);
+        assert!(matches!(run.claim("here", Some(0), lease).unwrap(), Claim::Granted { .. }));
+        let gone = |status| {
+            let placed =
+                runtime().block_on(queue(&run, Arc::new(Queue(status, "")))).unwrap_or_else(|_| panic!());
+            assert_eq!(placed.workers, 2);
+            placed.left_out.into_iter().map(|left_out| left_out.place).collect::<Vec<_>>()
+        };
+        assert_eq!(gone(500), ["run-again-1"]);
+        assert_eq!(gone(202), [""; 0]);
+        assert!(matches!(run.claim("there", Some(1), lease).unwrap(), Claim::Granted { .. }));
+        assert_eq!(gone(500), [""; 0], "nobody is asked");
+    }
+
     #[test]
     fn what_is_queued_leaves_the_number_of_workers_to_the_workers() {
         let run = Run::create(Arc::new(MemoryStore::new()), "run", config()).unwrap();

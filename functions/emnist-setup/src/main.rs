@@ -8,6 +8,7 @@ use std::sync::Arc;
 use kit::{Host, Refusal, answer, host};
 use platform::settings::{FanOut, Settings, TrainType};
 use platform::{data, training};
+use serde::Deserialize;
 use serde_json::json;
 use sgd_lib::downpour::{Run, RunConfig, RunError, run_name};
 use sgd_lib::state::StateError;
@@ -15,11 +16,23 @@ use sgd_lib::stateful;
 use sgd_lib::store::{RUN_TTL, RunKeys, Store};
 use watchdog::{Call, Reply, StatusCode};
 
+use crate::fan_out::Placed;
+
 fn main() -> ExitCode {
     Host::serve(setup)
 }
 
+/// The body of a call that sets up nothing, but brings back a run of which workers are gone.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Again {
+    run: String,
+}
+
 async fn setup(host: Arc<Host>, call: Call) -> Result<Reply, Refusal> {
+    if let Ok(Again { run }) = serde_json::from_slice(&call.body) {
+        return bring_back(&host, run).await;
+    }
     let settings = host.settings.clone().overridden_by_json(&call.body).map_err(Refusal::bad_request)?;
     if settings.train_type == TrainType::SingleFunction {
         return Err(Refusal::bad_request("train_type is 1: invoke emnist-single instead"));
@@ -41,6 +54,25 @@ async fn setup(host: Arc<Host>, call: Call) -> Result<Reply, Refusal> {
         Some(queue) => fan_out::queue(&run, Arc::new(queue)).await?,
         None => fan_out::fan_out(&host, &run).await?,
     };
+    answer(&run, &placed, queued)
+}
+
+/// Every worker of the run that is gone has a successor, who goes on where it stopped.
+async fn bring_back(host: &Arc<Host>, name: String) -> Result<Reply, Refusal> {
+    let store = host.store.clone();
+    let run = host::blocking(move || {
+        Run::open(store, &name).map_err(|error| match error {
+            RunError::Unknown { .. } => Refusal::new(StatusCode::NOT_FOUND, error),
+            RunError::Name(_) => Refusal::bad_request(error),
+            other => other.into(),
+        })
+    });
+    let run = run.await?;
+    let placed = fan_out::fan_out(host, &run).await?;
+    answer(&run, &placed, false)
+}
+
+fn answer(run: &Run, placed: &Placed, queued: bool) -> Result<Reply, Refusal> {
     answer::json(
         StatusCode::OK,
         &json!({

@@ -47,7 +47,7 @@ impl Host {
     pub fn from_environment() -> Result<Self> {
         let lookup = |name: &str| env::var(name).ok();
         let settings = Settings::from_environment(lookup)?;
-        let store = platform::store::open(&settings, lookup)?;
+        let store = platform::store::open_patiently(&settings, lookup)?;
         let invoker = HttpInvoker::new(&settings.function_url, &settings.gateway, ATTEMPT)
             .context("gateway_hostname")?;
         Ok(Self::new(settings, store, Arc::new(invoker), Identity::from_environment(lookup)))

@@ -166,7 +166,8 @@ impl Task {
                     Ok(departure) => tracing::info!(run, worker, ?departure, "left"),
                     Err(error) => tracing::error!(run, worker, %error, "failed"),
                 }
-                if self.run.config().database == Database::Local && is_without_a_store(&left) {
+                let local = self.run.config().database == Database::Local;
+                if knows_too_much(&left) || (local && is_without_a_store(&left)) {
                     self.give_up();
                     if self.give_way_to(Succession::of(self.host.invoker.clone(), &run, worker)) {
                         return;
@@ -212,12 +213,20 @@ impl Task {
     }
 }
 
+/// Whether the store was restarted without what this worker had pushed or read: who begins anew, with what the
+/// store has, can go on.
+fn knows_too_much(departure: &Result<Departure, WorkerError>) -> bool {
+    matches!(departure, Err(WorkerError::Log(error)) if error.is_forgotten())
+}
+
 /// Whether the store of the worker's node may be gone: then all workers there leave at once, and nobody may
 /// be left to look for successors, who do without it. Where somebody has the place the call for one ends.
 fn is_without_a_store(departure: &Result<Departure, WorkerError>) -> bool {
     match departure {
         Ok(departure) => *departure == Departure::Replaced,
-        Err(WorkerError::Log(LogError::Store(error))) => error.is_transient(),
+        Err(WorkerError::Log(LogError::Store(error))) => {
+            error.is_transient() || matches!(error, StoreError::Emptied { .. })
+        }
         Err(error) => matches!(error, WorkerError::Log(LogError::NoSnapshot { .. })),
     }
 }

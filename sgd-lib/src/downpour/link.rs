@@ -5,6 +5,7 @@
 
 mod far_end;
 mod global_end;
+mod reconnection;
 mod snapshots;
 #[cfg(test)]
 mod tests;
@@ -64,6 +65,8 @@ pub(super) struct Reply {
     pub(super) control: Option<Control>,
     /// False when the lease is somebody else's.
     pub(super) lease_held: bool,
+    /// The store was reached anew: it may have been restarted without its last writes.
+    pub(super) reconnected: bool,
     /// The log has grown so much that a snapshot should be written.
     pub(super) snapshot_due: bool,
     /// Workers whose lease nobody holds, where somebody looked.

@@ -39,6 +39,14 @@ pub enum LogError {
         /// How many bytes stand there.
         bytes: usize,
     },
+    /// The store was restarted without its last writes.
+    #[error("run {run}: the store was restarted without {what} that this worker has gone by")]
+    Forgot {
+        /// The run.
+        run: String,
+        /// What is missing.
+        what: &'static str,
+    },
     /// The log was trimmed faster than it could be read.
     #[error("run {run}: the log was trimmed {tries} times while it was read")]
     Trimmed {
@@ -47,6 +55,14 @@ pub enum LogError {
         /// How often.
         tries: u32,
     },
+}
+
+impl LogError {
+    /// Whether the store was restarted without something that was read or written: who goes on has to begin
+    /// with what the store has.
+    pub fn is_forgotten(&self) -> bool {
+        matches!(self, Self::Forgot { .. } | Self::Store(StoreError::Forgot { .. }))
+    }
 }
 
 /// An entry that does not follow the cursor: something in between was trimmed.

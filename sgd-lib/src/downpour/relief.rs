@@ -76,6 +76,13 @@ impl Relief {
         newer
     }
 
+    /// Whether this is `earlier`, or what became of it.
+    pub(super) fn goes_on_from(&self, earlier: &Self) -> bool {
+        let known =
+            |(worker, token): (&u32, &u64)| self.tokens.get(worker).is_some_and(|found| found >= token);
+        self.gifts.starts_with(&earlier.gifts) && earlier.tokens.iter().all(known)
+    }
+
     /// Whether a later holder of the shard of `worker` has been there.
     pub(super) fn is_replaced(&self, worker: u32, token: u64) -> bool {
         self.tokens.get(&worker).is_some_and(|newest| *newest > token)
@@ -193,6 +200,20 @@ mod tests {
         assert_eq!(relief.given(1, 0, partition()), Some((0, at(1, 12))));
         assert_eq!(relief.given(1, 31, partition()), Some((0, at(2, 21))));
         assert_eq!(relief.given(1, 32, partition()), None);
+    }
+
+    #[test]
+    fn what_lacks_a_gift_or_a_successor_is_not_what_became_of_it() {
+        let mut known = Relief::default();
+        assert!(known.give(0, &[1], at(0, 1), partition(), EPOCHS) && known.take_over(2, 7));
+        let mut later = known.clone();
+        assert!(later.give(0, &[2], at(0, 9), partition(), EPOCHS) && later.take_over(2, 8));
+        assert!(known.goes_on_from(&known) && later.goes_on_from(&known));
+        assert!(!known.goes_on_from(&later) && !Relief::default().goes_on_from(&known));
+        let mut another = Relief::default();
+        assert!(another.give(0, &[2], at(0, 1), partition(), EPOCHS) && another.take_over(2, 9));
+        assert!(!another.goes_on_from(&known), "another gift in its place");
+        assert!(!Relief { tokens: BTreeMap::new(), ..later }.goes_on_from(&known));
     }
 
     #[test]

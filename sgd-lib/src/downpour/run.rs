@@ -77,6 +77,15 @@ pub enum RunError {
         /// Its name.
         run: String,
     },
+    /// There is no such run any more.
+    #[error(
+        "run {run} is no longer in the store: it was deleted, or the store was restarted without its data \
+         (appendonly no)"
+    )]
+    Gone {
+        /// Its name.
+        run: String,
+    },
     /// There is one already.
     #[error("run {run}: there is one of this name already")]
     Exists {
@@ -243,8 +252,11 @@ impl Run {
     /// How it stands.
     ///
     /// # Errors
-    /// The store fails, or holds something that does not decode.
+    /// The store fails, has lost the run, or holds something that does not decode.
     pub fn status(&self) -> Result<RunStatus, RunError> {
+        if self.store.read(&self.keys.config())?.is_none() {
+            return Err(RunError::Gone { run: self.name().to_owned() });
+        }
         let control = self.store.control(&self.keys)?;
         let count = control.workers.unwrap_or(self.config.workers);
         let mut workers = Vec::new();

@@ -268,8 +268,8 @@ impl Post {
         let mut closed = Ok(());
         match served {
             Ok(()) | Err(RelayError::Replaced) => {}
-            Err(error @ (RelayError::Lost { .. } | RelayError::Log(LogError::NoSnapshot { .. }))) => {
-                tracing::error!(run, %error, "the node's store has lost the run: its workers begin anew");
+            Err(error) if error.is_loss() => {
+                tracing::error!(run, %error, "a store has lost what the node had: its workers begin anew");
                 closed = nodes::close(&self.run, lease, None);
             }
             Err(error) => tracing::warn!(run, %error, "synchronizing failed"),

@@ -40,6 +40,43 @@ pub enum StoreError {
         /// What the store said.
         reason: String,
     },
+    /// The store answers that its memory is full.
+    #[error(
+        "store {address}: {command} was refused, because its memory is full: raise maxmemory, or delete runs; \
+         then the run can be resumed"
+    )]
+    Full {
+        /// Where the store is, without credentials.
+        address: String,
+        /// What was asked.
+        command: &'static str,
+    },
+    /// The store was restarted, and lacks the last of what it had acknowledged.
+    #[error(
+        "store {address}: {key} ends at {found}, and had {known}: the store was restarted without what it wrote \
+         last, so this worker knows more than all others"
+    )]
+    Forgot {
+        /// Where the store is, without credentials.
+        address: String,
+        /// What lacks something.
+        key: String,
+        /// How far it goes.
+        found: String,
+        /// How far it went.
+        known: String,
+    },
+    /// The run is not in the store any more.
+    #[error(
+        "store {address}: run {run} is gone; was it deleted, or was the store restarted without its data \
+         (appendonly no)?"
+    )]
+    Emptied {
+        /// Where the store is, without credentials.
+        address: String,
+        /// The run.
+        run: String,
+    },
     /// Something else stands under the key than was wanted.
     #[error("{key}: found {found}, wanted {wanted}")]
     Corrupt {

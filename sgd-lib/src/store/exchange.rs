@@ -15,6 +15,9 @@ pub struct Exchange<'a> {
     pub push: Option<&'a Entry>,
     /// The lease to renew; a push needs one.
     pub lease: Option<&'a Lease>,
+    /// How far the streams had been read or written, on whatever connections: on a new one the store is asked,
+    /// before anything else, whether it still has that much.
+    pub known: Option<&'a dyn Fn() -> Cursors>,
     /// The lease was renewed so lately that it can't have expired: it is not renewed again.
     pub lease_is_fresh: bool,
     /// Read what came after these cursors, in these streams only.
@@ -45,6 +48,8 @@ pub enum PushOutcome {
 pub struct Exchanged {
     /// What became of the push, if there was one.
     pub push: Option<PushOutcome>,
+    /// Whether the connection was new, and the store still has what was [known](Exchange::known).
+    pub reconnected: bool,
     /// False when the lease is somebody else's now.
     pub lease_held: bool,
     /// New entries of each stream, in order.

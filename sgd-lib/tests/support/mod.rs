@@ -9,10 +9,13 @@
 
 pub(crate) mod authority;
 pub(crate) mod crew;
+pub(crate) mod proxy;
+pub(crate) mod pushes;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use local_redis::{LocalRedis, Options};
 use sgd_lib::codec::Codec;
@@ -23,6 +26,8 @@ use sgd_lib::optimizer::LearningRateSchedule;
 use sgd_lib::store::{MemoryStore, RedisStore, Store};
 
 use self::authority::Authority;
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 /// A store and, where it has one, the server behind it.
 pub(crate) struct TestStore {
@@ -38,6 +43,25 @@ pub(crate) fn redis() -> TestStore {
     let redis = LocalRedis::start(Options::default()).expect("a redis-server starts");
     let store = RedisStore::open(redis.url()).expect("its address is one");
     TestStore { name: "redis", store: Arc::new(store), redis: Some(redis), authority: None }
+}
+
+/// The append-only file of a redis-server. What was acknowledged stands in it.
+pub(crate) fn append_only_file(redis: &LocalRedis) -> PathBuf {
+    redis.dir().join("appendonlydir/appendonly.aof.1.incr.aof")
+}
+
+/// How long it is.
+pub(crate) fn log_length(redis: &LocalRedis) -> u64 {
+    append_only_file(redis).metadata().expect("an append-only file").len()
+}
+
+/// Kills the server as a power cut would, which takes along what it wrote after its log was `length` long, and
+/// starts it again.
+pub(crate) fn restart_with_log_of(redis: &mut LocalRedis, length: u64) {
+    redis.kill().expect("it ends");
+    let log = std::fs::OpenOptions::new().write(true).open(append_only_file(redis)).expect("its log");
+    log.set_len(length.min(log_length(redis))).expect("a shorter log");
+    redis.restart().expect("it comes back");
 }
 
 /// Both stores, empty.

@@ -16,6 +16,7 @@ mod engines;
 mod grid;
 mod kubernetes;
 mod nodes;
+mod outages;
 mod passwords;
 mod refusals;
 mod reproducible;

@@ -29,7 +29,7 @@ pub(in crate::downpour) struct FarEnd {
     pub(super) lease: Lease,
     pub(super) rows: Vec<(usize, usize)>,
     /// The number of workers: who has to be there.
-    workers: u32,
+    pub(super) workers: u32,
     /// Where the worker's base stands.
     pub(super) folded: Vector,
     /// Up to where the streams were read.
@@ -39,10 +39,12 @@ pub(in crate::downpour) struct FarEnd {
     pub(super) snapshot_version: u64,
     /// Bytes in the log since the newest snapshot, as far as this worker knows.
     pub(super) log_bytes: u64,
-    watched: Instant,
-    renewed: Option<Instant>,
+    pub(super) watched: Instant,
+    pub(super) renewed: Option<Instant>,
+    /// The store was reached anew since the last answer: it may have been restarted without its last writes.
+    pub(super) reconnected: bool,
     /// Where the log is in a node's store: the global one, for everything else.
-    global: Option<GlobalEnd>,
+    pub(super) global: Option<GlobalEnd>,
     /// Where a fetch brings the newest snapshot, not entries: what the worker pushed last.
     pub(super) recent: Option<Recent>,
 }
@@ -71,6 +73,7 @@ impl FarEnd {
             log_bytes: base.log_bytes,
             watched: Instant::now(),
             renewed: None,
+            reconnected: false,
             global,
             recent: None,
         }
@@ -107,8 +110,10 @@ impl FarEnd {
 
     /// A long minibatch must not cost the lease. A failure shows at the next push.
     fn renew(&mut self) {
-        let renewal = Exchange { lease: Some(&self.lease), ..Exchange::default() };
-        let renewed = self.store.exchange(&self.run, &renewal).map(drop);
+        let known = || cursors(&self.read, None);
+        let renewal = Exchange { lease: Some(&self.lease), known: Some(&known), ..Exchange::default() };
+        let renewed = self.store.exchange(&self.run, &renewal).map(|exchanged| exchanged.reconnected);
+        let renewed = renewed.map(|reconnected| self.note_connection(reconnected));
         let above = self.global.as_mut().map_or(Ok(true), |global| global.look(&[]));
         if let Err(error) = renewed.and(above) {
             tracing::warn!(%error, worker = self.lease.worker, "the lease could not be renewed");
@@ -120,34 +125,13 @@ impl FarEnd {
             self.write_snapshot(&parameters)?;
         }
         let entry = request.push.map(|(kind, progress)| self.entry(kind, progress, &mut request.payload));
-        let cursors = if self.recent.is_some() { Cursors::new() } else { self.others() };
-        let entries_per_stream = entries_per_read(&self.rows, cursors.len());
-        let lately = self.lease.ttl / RENEWALS_PER_LEASE;
-        let (begun, lease_is_fresh) = (Instant::now(), self.renewed.is_some_and(|at| at.elapsed() < lately));
-        let mut exchanged = self.store.exchange(
-            &self.run,
-            &Exchange {
-                push: entry.as_ref(),
-                lease: Some(&self.lease),
-                lease_is_fresh,
-                cursors: request.fetch.then_some(&cursors),
-                entries_per_stream,
-                events: if self.global.is_none() { &request.events } else { &[] },
-                ..Exchange::default()
-            },
-        )?;
-        if !lease_is_fresh {
-            self.renewed = exchanged.lease_held.then_some(begun);
-        }
-        if let Some(global) = &mut self.global {
-            exchanged.lease_held &= global.look(&request.events)?;
-            exchanged.control.clone_from(&global.control);
-        }
+        let (exchanged, entries_per_stream) = self.exchange(entry.as_ref(), &request)?;
         let mut reply = Reply {
             push: exchanged.push,
             sum: request.sum,
             payload: request.payload,
             lease_held: exchanged.lease_held,
+            reconnected: self.agree_again()?,
             ..Reply::default()
         };
         if let Some(entry) = entry {
@@ -162,6 +146,38 @@ impl FarEnd {
         }
         reply.snapshot_due = self.log_bytes > log::bound(&self.rows);
         Ok(reply)
+    }
+
+    /// Pushes, renews and fetches, as far as it is asked for or due. With it, how many entries of each stream were
+    /// asked for.
+    fn exchange(&mut self, entry: Option<&Entry>, request: &Request) -> Result<(Exchanged, usize), LogError> {
+        let known = || cursors(&self.read, None);
+        let cursors = if self.recent.is_some() { Cursors::new() } else { self.others() };
+        let entries_per_stream = entries_per_read(&self.rows, cursors.len());
+        let lately = self.lease.ttl / RENEWALS_PER_LEASE;
+        let (begun, lease_is_fresh) = (Instant::now(), self.renewed.is_some_and(|at| at.elapsed() < lately));
+        let mut exchanged = self.store.exchange(
+            &self.run,
+            &Exchange {
+                push: entry,
+                lease: Some(&self.lease),
+                known: Some(&known),
+                lease_is_fresh,
+                cursors: request.fetch.then_some(&cursors),
+                entries_per_stream,
+                events: if self.global.is_none() { &request.events } else { &[] },
+                ..Exchange::default()
+            },
+        )?;
+        self.note_connection(exchanged.reconnected);
+        if !lease_is_fresh {
+            self.renewed = exchanged.lease_held.then_some(begun);
+        }
+        if let Some(global) = &mut self.global {
+            exchanged.lease_held &= global.look(&request.events)?;
+            exchanged.control.clone_from(&global.control);
+        }
+        Ok((exchanged, entries_per_stream))
     }
 
     fn entry(&self, kind: EntryKind, progress: Progress, payload: &mut Vec<u8>) -> Entry {
@@ -352,7 +368,7 @@ impl FarEnd {
     }
 
     /// Writes the worker's base as the next snapshot.
-    fn write_snapshot(&mut self, parameters: &[f32]) -> Result<(), LogError> {
+    pub(super) fn write_snapshot(&mut self, parameters: &[f32]) -> Result<(), LogError> {
         let holder = &self.lease.holder;
         let written = log::write_snapshot(&*self.store, &self.run, holder, &self.folded, parameters)?;
         // Where somebody else is at it a later one will do; but who fetches snapshots has to see that what it

@@ -1,3 +1,4 @@
+mod losses;
 mod snapshots;
 
 use std::sync::Arc;
@@ -12,14 +13,23 @@ use crate::store::{Claim, ClaimRequest, MemoryStore, RunKeys, Snapshot, Store, V
 const ROWS: &[(usize, usize)] = &[(2, 2)];
 
 fn far_end(store: &Arc<dyn Store>, run: &RunKeys, worker: u32) -> FarEnd {
+    claimed(store, run, worker, false)
+}
+
+/// Of whoever takes the place of a worker that may live.
+fn successor(store: &Arc<dyn Store>, run: &RunKeys, worker: u32) -> FarEnd {
+    claimed(store, run, worker, true)
+}
+
+fn claimed(store: &Arc<dyn Store>, run: &RunKeys, worker: u32, seize: bool) -> FarEnd {
     let request = ClaimRequest {
-        place: worker.to_string(),
+        place: format!("{worker}-{seize}"),
         worker: Some(worker),
         workers: 20,
         holder: worker.to_string(),
         ttl: Duration::from_secs(60),
         from: None,
-        seize: false,
+        seize,
     };
     let Claim::Granted { lease, .. } = store.claim(run, &request).unwrap() else { panic!("no place") };
     let folded = Folded::load(&**store, run, ROWS).unwrap();

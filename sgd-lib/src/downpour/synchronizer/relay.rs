@@ -45,6 +45,18 @@ pub(super) enum RelayError {
     },
 }
 
+impl RelayError {
+    /// Whether one of the stores no longer has what the other has of it.
+    pub(super) fn is_loss(&self) -> bool {
+        match self {
+            Self::Log(LogError::NoSnapshot { .. } | LogError::Store(StoreError::Emptied { .. })) => true,
+            Self::Log(error) => error.is_forgotten(),
+            Self::Lost { .. } => true,
+            Self::Replaced => false,
+        }
+    }
+}
+
 impl From<StoreError> for RelayError {
     fn from(error: StoreError) -> Self {
         Self::Log(error.into())
@@ -336,7 +348,10 @@ impl Relay {
 
     fn push(&mut self, entry: Option<&Entry>) -> Result<(), RelayError> {
         let to = &self.route.to;
-        let exchange = Exchange { push: entry, lease: Some(&self.route.lease), ..Exchange::default() };
+        let lease = &self.route.lease;
+        let known = || Cursors::from([(lease.worker, self.last)]);
+        let exchange =
+            Exchange { push: entry, lease: Some(lease), known: Some(&known), ..Exchange::default() };
         let exchanged = to.store.exchange(&to.keys, &exchange)?;
         self.renewed = Instant::now();
         let accepted = exchanged.push.is_none_or(|outcome| outcome == PushOutcome::Accepted);

@@ -107,6 +107,12 @@ impl Worker<'_> {
         let whole = self.evaluator.whole(self.replica.base());
         self.tell_evaluation(whole, true)?;
         if whole.accuracy() >= target {
+            // Trying took a while: this would fail where the store has lost the run meanwhile.
+            self.send(None, false)?;
+            self.settle()?;
+            if self.ending.is_some() {
+                return Ok(());
+            }
             let model = Model { evaluation: whole, parameters: self.replica.base().to_vec() };
             model.create(&*self.store, &self.run)?;
             let reason = self.store.stop(&self.run, StopReason::Target.name())?;

@@ -1,6 +1,7 @@
 //! What a worker gives to others that are faster, and does for one that is slower.
 
 use super::{Departure, Worker, WorkerError};
+use crate::downpour::log::LogError;
 use crate::downpour::relief::Relief;
 use crate::state::StateError;
 use crate::store::Position;
@@ -17,6 +18,15 @@ impl Worker<'_> {
         if self.gives_away() {
             let (worker, token) = (self.lease.worker, self.lease.token);
             self.relief = Relief::change(&*self.store, &self.run, |relief| relief.take_over(worker, token))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the store, which may have been restarted, still has what was given away as this worker knows it.
+    pub(super) fn recall_gifts(&self) -> Result<(), LogError> {
+        if self.gives_away() && !Relief::read(&*self.store, &self.run)?.value.goes_on_from(&self.relief) {
+            let run = self.run.run().to_owned();
+            return Err(LogError::Forgot { run, what: "what slow workers gave away" });
         }
         Ok(())
     }

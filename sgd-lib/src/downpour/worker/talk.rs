@@ -148,6 +148,9 @@ impl Worker<'_> {
         if !reply.lease_held {
             self.ending = Some(Departure::Replaced);
         }
+        if reply.reconnected {
+            self.recall_gifts()?;
+        }
         if let Some(rebuilt) = reply.rebuilt.take() {
             self.replica.rebase(rebuilt);
         } else if reply.folded {

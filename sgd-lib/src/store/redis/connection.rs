@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError, RedisResult};
 
+use super::sentinel;
 use super::tls::{Tls, no_trust};
 use super::wire::Wire;
 use crate::store::{StoreError, without_password};
@@ -24,6 +25,8 @@ pub(super) struct Pool {
     info: ConnectionInfo,
     /// With `rediss://`.
     pub(super) tls: Option<Tls>,
+    /// Where that is the address of Sentinels: the name of the master.
+    master: Option<String>,
     /// `host:port` or a path, without credentials.
     pub(super) address: String,
     /// For how long a call tries to reach the store.
@@ -43,7 +46,8 @@ impl Pool {
             ConnectionAddr::Unix(path) => path.display().to_string(),
             other => other.to_string(),
         };
-        Ok(Self { info, tls, address, patience, idle: Mutex::new(Vec::new()) })
+        let master = sentinel::master_name(url);
+        Ok(Self { info, tls, master, address, patience, idle: Mutex::new(Vec::new()) })
     }
 
     /// Connections made from now on give this password.
@@ -52,17 +56,8 @@ impl Pool {
         self.info = self.info.clone().set_redis_settings(settings);
     }
 
-    /// What no other try would change.
-    fn refusal(&self, command: &'static str, error: &RedisError) -> StoreError {
-        let address = self.address.clone();
-        match no_trust(error) {
-            Some(reason) => StoreError::Untrusted { address, reason: reason.to_owned() },
-            None => StoreError::Refused { address, command, reason: error.to_string() },
-        }
-    }
-
-    /// Runs `call` on a connection; when the connection breaks, again on a new one, until the
-    /// patience is over. So `call` must be safe to repeat.
+    /// Runs `call` on a connection; when that breaks, or the store can't for now, again on a new one, until
+    /// the patience is over. So `call` must be safe to repeat.
     pub(super) fn run<T>(
         &self,
         command: &'static str,
@@ -81,25 +76,50 @@ impl Pool {
                 }
                 Err(error) => error,
             };
-            if !breaks_connection(&error) {
-                return Err(self.refusal(command, &error));
+            if !may_pass(&error) {
+                return Err(self.failure(command, &error));
             }
-            // Whatever idles was made before the failure and is most likely broken too.
+            // Whatever idles was made before the failure and is most likely broken too, or leads to the same server.
             self.idle().clear();
             if Instant::now() + pause > deadline {
-                return Err(StoreError::Unreachable {
-                    address: self.address.clone(),
-                    reason: format!("{command}: {error}"),
-                });
+                return Err(self.failure(command, &error));
+            }
+            if pause >= LONGEST_PAUSE / 2 && pause < LONGEST_PAUSE {
+                tracing::warn!(store = self.address, %error, "the store can't be used for now: trying again");
             }
             thread::sleep(pause.mul_f64(rand::random_range(0.5..1.0)));
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
+    fn failure(&self, command: &'static str, error: &RedisError) -> StoreError {
+        let address = self.address.clone();
+        if let Some(reason) = no_trust(error) {
+            return StoreError::Untrusted { address, reason: reason.to_owned() };
+        }
+        match error.code() {
+            Some("OOM") => StoreError::Full { address, command },
+            Some("MOVED" | "ASK" | "CROSSSLOT") => StoreError::Refused {
+                address,
+                command,
+                reason: format!(
+                    "{error}: this is one of several nodes of a Redis Cluster; wanted is one Redis"
+                ),
+            },
+            _ if may_pass(error) => {
+                StoreError::Unreachable { address, reason: format!("{command}: {error}") }
+            }
+            _ => StoreError::Refused { address, command, reason: error.to_string() },
+        }
+    }
+
     fn connection(&self) -> RedisResult<Wire> {
-        let idle = self.idle().pop();
-        idle.map_or_else(|| Wire::connect(&self.info, self.tls.as_ref(), CONNECT_TIMEOUT, REPLY_TIMEOUT), Ok)
+        if let Some(idle) = self.idle().pop() {
+            return Ok(idle);
+        }
+        let connect = |info| Wire::connect(info, self.tls.as_ref(), CONNECT_TIMEOUT, REPLY_TIMEOUT);
+        let Some(name) = &self.master else { return connect(&self.info) };
+        connect(&sentinel::master(&self.info, name, self.tls.as_ref(), CONNECT_TIMEOUT, REPLY_TIMEOUT)?)
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Wire>> {
@@ -108,10 +128,15 @@ impl Pool {
     }
 }
 
+/// What a server says that can't do for now what it is asked: it loads its log, is a replica (and may become
+/// the master, or another is by now), has no memory left, can't write its log, or runs a script.
+const PASSING: [&str; 9] =
+    ["LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "UNBLOCKED", "CLUSTERDOWN", "OOM", "MISCONF", "BUSY"];
+
 /// Whether the call that failed so is worth another try, on a new connection.
-pub(super) fn breaks_connection(error: &RedisError) -> bool {
-    let loading = error.kind() == ErrorKind::Server(redis::ServerErrorKind::BusyLoading);
-    loading || matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse) || error.is_unrecoverable_error()
+pub(super) fn may_pass(error: &RedisError) -> bool {
+    let passing = error.code().is_some_and(|code| PASSING.contains(&code));
+    passing || matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse) || error.is_unrecoverable_error()
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use redis::{Pipeline, RedisResult, Value};
 
-use super::connection::{Pool, breaks_connection};
+use super::connection::{Pool, may_pass};
+use super::continuity;
 use super::wire::{LINE_END, packed_but_last};
 use super::{LONGEST_WAIT, encode, last_id, millis, parse, scripts};
 use crate::store::entry::EntryMeta;
@@ -47,15 +48,19 @@ pub(super) fn exchange(pool: &Pool, run: &RunKeys, wanted: &Exchange<'_>) -> Res
     if !head.is_empty() {
         rest.splice(..0, LINE_END.iter().copied());
     }
-    let replies = pool.run("an exchange", |connection| {
+    let (reconnected, replies) = pool.run("an exchange", |connection| {
+        let reconnected = match continuity::check(connection, &pool.address, run, wanted)? {
+            Ok(reconnected) => reconnected,
+            Err(error) => return Ok(Err(error)),
+        };
         let replies = connection.ask([&head, payload, &rest], count)?;
         // A store that loads its log refuses each command by itself.
-        match replies.iter().filter_map(|reply| reply.as_ref().err()).find(|error| breaks_connection(error)) {
+        match replies.iter().filter_map(|reply| reply.as_ref().err()).find(|error| may_pass(error)) {
             Some(error) => Err(error.clone()),
-            None => Ok(replies),
+            None => Ok(Ok((reconnected, replies))),
         }
-    })?;
-    read(pool, run, wanted, replies)
+    })??;
+    Ok(Exchanged { reconnected, ..read(pool, run, wanted, replies)? })
 }
 
 /// The command that appends the entry, up to its payload.

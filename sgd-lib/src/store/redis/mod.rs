@@ -1,9 +1,11 @@
 //! The store in Redis 7.0 or later (or Valkey), with stock commands only.
 
 mod connection;
+mod continuity;
 mod exchange;
 mod parse;
 mod scripts;
+mod sentinel;
 mod server;
 mod tls;
 mod wire;
@@ -18,7 +20,7 @@ use self::connection::{LONGEST_WAIT, Pool};
 use self::parse::{bytes, entry_id, integer, optional_bytes, text, unexpected};
 use self::tls::Tls;
 use super::{
-    Claim, ClaimRequest, Control, Cursors, Exchange, Exchanged, FIRST_NODE, Lease, RUN_TTL, RunKeys,
+    Claim, ClaimRequest, Control, Cursors, EntryId, Exchange, Exchanged, FIRST_NODE, Lease, RUN_TTL, RunKeys,
     Snapshot, Store, StoreError, Vector, Versioned, Write, keys, snapshot::trim_to,
 };
 use crate::state;
@@ -30,7 +32,8 @@ pub struct RedisStore {
 
 impl RedisStore {
     /// A store at `redis://[[user]:password@]host[:port][/db]`, the same under TLS with `rediss://`, or
-    /// `redis+unix:///path`. Nothing is connected before the first call.
+    /// `redis+unix:///path`; with `?sentinel=NAME` at whichever Redis is the master of that name, as the Sentinels
+    /// at the address say. Nothing is connected before the first call.
     ///
     /// # Errors
     /// The address is none.
@@ -297,15 +300,16 @@ impl Store for RedisStore {
     fn write_snapshot(&self, run: &RunKeys, snapshot: &Snapshot) -> Result<bool, StoreError> {
         let key = run.snapshot();
         let vector = encode(&key, &snapshot.vector, "a vector that can be stored")?;
-        let reply = self.eval(
-            "writing a snapshot",
-            &scripts::WRITE_SNAPSHOT
-                .key(&key)
-                .arg(snapshot.version)
-                .arg(&vector)
-                .arg(&snapshot.parameters)
-                .arg(millis(RUN_TTL)),
-        )?;
+        let mut call = scripts::WRITE_SNAPSHOT
+            .key(&key)
+            .arg(snapshot.version)
+            .arg(&vector)
+            .arg(&snapshot.parameters)
+            .arg(millis(RUN_TTL));
+        for (stream, mark) in snapshot.vector.iter().filter(|(_, mark)| mark.id != EntryId::ZERO) {
+            call = call.key(&run.log(*stream)).arg(mark.id.to_string());
+        }
+        let reply = self.eval("writing a snapshot", &call)?;
         if integer(&key, &reply)? == 0 {
             return Ok(false);
         }
@@ -379,6 +383,6 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// Reads the last entry's name from the reply of a script that returns it as text.
-fn last_id(key: &str, value: Value) -> Result<super::EntryId, StoreError> {
+fn last_id(key: &str, value: Value) -> Result<EntryId, StoreError> {
     entry_id(key, &text(key, value)?)
 }

@@ -41,6 +41,8 @@ pub(super) struct Wire {
     /// Whom the server takes us for.
     user: String,
     open: bool,
+    /// The streams of which the store was asked, on this connection, whether it still has all of them.
+    pub(super) compared: Vec<String>,
 }
 
 impl Wire {
@@ -61,6 +63,7 @@ impl Wire {
             db: settings.db(),
             user: settings.username().unwrap_or("default").to_owned(),
             open: true,
+            compared: Vec::new(),
         };
         if let Some(password) = settings.password() {
             let mut auth = cmd("AUTH");

@@ -1,0 +1,31 @@
+//! What is done when the store was reached anew: it may have been restarted without its last writes.
+
+use std::time::Instant;
+
+use super::FarEnd;
+use crate::downpour::log::LogError;
+
+impl FarEnd {
+    /// The first connection is nothing new.
+    pub(super) fn note_connection(&mut self, new: bool) {
+        self.reconnected |= new && self.renewed.is_some();
+    }
+
+    /// After the store was reached anew, says again what it may have forgotten, and gives the others time to come
+    /// back before anybody misses them. Whether it was reached anew.
+    pub(super) fn agree_again(&mut self) -> Result<bool, LogError> {
+        if !std::mem::take(&mut self.reconnected) {
+            return Ok(false);
+        }
+        self.watched = Instant::now();
+        if self.recent.is_some() {
+            // One of the same version may have been made anew.
+            self.snapshot_version = 0;
+        }
+        if self.global.is_none() && self.store.fix_workers(&self.run, self.workers)? != self.workers {
+            let run = self.run.run().to_owned();
+            return Err(LogError::Forgot { run, what: "the number of workers" });
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,100 @@
+//! A Redis that comes back without its last writes, which somebody has pushed, and somebody else read.
+
+use std::fs::OpenOptions;
+use std::path::PathBuf;
+
+use local_redis::{LocalRedis, Options};
+
+use super::*;
+use crate::store::RedisStore;
+
+fn log(redis: &LocalRedis) -> PathBuf {
+    redis.dir().join("appendonlydir/appendonly.aof.1.incr.aof")
+}
+
+fn fetched(end: &mut FarEnd) -> Result<Reply, LogError> {
+    // A stream that was not known is read with the next request.
+    end.answer(Request { fetch: true, sum: vec![0.0; 4], ..Request::default() })?;
+    end.answer(Request { fetch: true, sum: vec![0.0; 4], ..Request::default() })
+}
+
+/// What there is when two of five pushes of 1.0, which a reader has folded, were lost: server, run, reader, writer.
+fn after_the_loss() -> (LocalRedis, Arc<dyn Store>, RunKeys, [FarEnd; 2]) {
+    let mut redis = LocalRedis::start(Options::default()).unwrap();
+    let store: Arc<dyn Store> = Arc::new(RedisStore::open(redis.url()).unwrap());
+    let run = run(&store);
+    let (mut reader, mut writer) = (far_end(&store, &run, 0), far_end(&store, &run, 1));
+    (0..3).for_each(|_| push(&mut writer));
+    assert_eq!(fetched(&mut reader).unwrap().sum, [3.0; 4]);
+    let length = log(&redis).metadata().unwrap().len();
+    (0..2).for_each(|_| push(&mut writer));
+    assert_eq!(fetched(&mut reader).unwrap().sum, [0.0; 4], "read with the first of two requests");
+    redis.kill().unwrap();
+    OpenOptions::new().write(true).open(log(&redis)).unwrap().set_len(length).unwrap();
+    redis.restart().unwrap();
+    (redis, store, run, [reader, writer])
+}
+
+#[test]
+fn whoever_knows_more_than_the_store_does_not_go_on() {
+    let (_redis, store, run, [mut reader, mut writer]) = after_the_loss();
+    let push = Some((EntryKind::Push, Progress::default()));
+    let pushed = writer.answer(Request { push, payload: payload(1.0), ..Request::default() });
+    assert!(pushed.is_err_and(|error| error.is_forgotten()));
+    assert!(fetched(&mut reader).is_err_and(|error| error.is_forgotten()));
+    assert_eq!(Folded::load(&*store, &run, ROWS).unwrap().parameters, [3.0; 4]);
+}
+
+#[test]
+fn a_reader_that_finds_a_successors_pushes_instead_of_lost_ones_has_what_the_store_has() {
+    let (_redis, store, run, [mut reader, mut writer]) = after_the_loss();
+    // Its lease is taken from it, as it would be if it had died.
+    let mut successor = successor(&store, &run, 1);
+    push(&mut successor);
+    // What was lost does not come back by a snapshot, either.
+    reader.write_snapshot(&[5.0; 4]).unwrap();
+    assert_eq!(store.snapshot_vector(&run).unwrap().unwrap().0, 1);
+    let found = reader.answer(Request { fetch: true, sum: vec![0.0; 4], ..Request::default() }).unwrap();
+    assert_eq!(found.rebuilt, Some(vec![4.0; 4]));
+    let late = Some((EntryKind::Push, Progress::default()));
+    let late = writer.answer(Request { push: late, payload: payload(1.0), ..Request::default() }).unwrap();
+    assert_eq!(late.push, Some(PushOutcome::Fenced));
+    push(&mut successor);
+    assert_eq!(fetched(&mut reader).unwrap().pushes, 0, "read with the first of two requests");
+    assert_eq!(Folded::load(&*store, &run, ROWS).unwrap().parameters, [5.0; 4]);
+}
+
+#[test]
+fn the_number_of_workers_is_said_again_to_a_store_that_may_have_forgotten_it() {
+    let mut redis = LocalRedis::start(Options::default()).unwrap();
+    let store: Arc<dyn Store> = Arc::new(RedisStore::open(redis.url()).unwrap());
+    let run = run(&store);
+    let mut end = far_end(&store, &run, 0);
+    push(&mut end);
+    let mut restart = || {
+        redis.kill().unwrap();
+        redis.restart().unwrap();
+    };
+    restart();
+    assert_eq!(store.control(&run).unwrap().workers, None);
+    push(&mut end);
+    assert_eq!(store.control(&run).unwrap().workers, Some(2));
+    let mut of_another_number = FarEnd::new(
+        store.clone(),
+        run.clone(),
+        end.lease.clone(),
+        ROWS.to_vec(),
+        3,
+        &at_end(&store, &run),
+        None,
+    );
+    push(&mut of_another_number);
+    restart();
+    let push = Some((EntryKind::Push, Progress::default()));
+    let pushed = of_another_number.answer(Request { push, payload: payload(1.0), ..Request::default() });
+    assert!(pushed.is_err_and(|error| error.is_forgotten()));
+}
+
+fn at_end(store: &Arc<dyn Store>, run: &RunKeys) -> Folded {
+    Folded::load(&**store, run, ROWS).unwrap()
+}

@@ -1,0 +1,55 @@
+//! Whether the store still has what it had.
+//!
+//! A Redis that was killed comes back without the last second of its log, or empty. Whoever pushed or read what
+//! is gone now must not go on from there. Since a restart breaks every connection, it is enough to ask on each
+//! new one, before anything is written on it.
+
+use redis::{RedisResult, Value};
+
+use super::wire::Wire;
+use super::{last_id, parse, scripts};
+use crate::store::{Cursors, Exchange, RunKeys, StoreError};
+
+/// Asks, unless that was done on this connection for the stream that is pushed to; returns whether it asked.
+/// The inner error: the store has lost something.
+pub(super) fn check(
+    wire: &mut Wire,
+    address: &str,
+    run: &RunKeys,
+    wanted: &Exchange<'_>,
+) -> RedisResult<Result<bool, StoreError>> {
+    let (Some(lease), Some(known)) = (wanted.lease, wanted.known) else { return Ok(Ok(false)) };
+    let own = run.log(lease.worker);
+    if wire.compared.contains(&own) {
+        return Ok(Ok(false));
+    }
+    let known = known();
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("EXISTS").arg(run.config());
+    for stream in known.keys() {
+        pipeline.add_command(scripts::LAST_ID.key(&run.log(*stream)).command());
+    }
+    let compared = compare(address, run, &known, pipeline.query(wire)?);
+    if compared.is_ok() {
+        wire.compared.push(own);
+    }
+    Ok(compared.map(|()| true))
+}
+
+/// Whether the run exists, and where each stream ends, against how far it was known.
+fn compare(address: &str, run: &RunKeys, known: &Cursors, replies: Vec<Value>) -> Result<(), StoreError> {
+    let mut replies = replies.into_iter();
+    let exists = replies.next().unwrap_or_default();
+    if parse::integer(&run.config(), &exists)? == 0 {
+        return Err(StoreError::Emptied { address: address.to_owned(), run: run.run().to_owned() });
+    }
+    for ((stream, known), end) in known.iter().zip(replies) {
+        let key = run.log(*stream);
+        let found = last_id(&key, end)?;
+        if found < *known {
+            let (address, found, known) = (address.to_owned(), found.to_string(), known.to_string());
+            return Err(StoreError::Forgot { address, key, found, known });
+        }
+    }
+    Ok(())
+}
