@@ -96,7 +96,7 @@ fn a_push_without_a_store_or_without_data_says_what_to_give() {
     assert!(env.run(&["data", "push", "tiny"]).failed(1).contains("--store-url"));
     assert!(env.run(&["data", "push", "nowhere"]).failed(1).contains("nowhere"));
     let message = env.run(&["data", "push", "tiny", "--store-url", "http://redis"]).failed(2);
-    assert!(message.contains("--store-url") && message.contains("redis://"), "{message}");
+    assert!(message.contains("--store-url") && message.contains("redis[s]://"), "{message}");
     assert!(env.run(&["data", "push", "--dataset", "cifar-10"]).failed(2).contains("cifar-10"));
 }
 

@@ -33,8 +33,7 @@ pub fn open(
     settings: &Settings,
     lookup: impl Fn(&str) -> Option<String>,
 ) -> Result<Arc<dyn Store>, OpenError> {
-    let store = with_password(RedisStore::open(settings.store_url.as_str())?, settings, &lookup)?;
-    Ok(Arc::new(with_authorities(store, settings, lookup)?))
+    Ok(Arc::new(with_secrets(settings, lookup)?))
 }
 
 /// The same, for a function: it goes on without the store for a while, until that is there again.
@@ -45,8 +44,15 @@ pub fn open_patiently(
     settings: &Settings,
     lookup: impl Fn(&str) -> Option<String>,
 ) -> Result<Arc<dyn Store>, OpenError> {
-    let store = RedisStore::open(settings.store_url.as_str())?.with_patience(OUTAGE);
-    Ok(Arc::new(with_password(store, settings, lookup)?))
+    Ok(Arc::new(with_secrets(settings, lookup)?.with_patience(OUTAGE)))
+}
+
+fn with_secrets(
+    settings: &Settings,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<RedisStore, OpenError> {
+    let store = with_password(RedisStore::open(settings.store_url.as_str())?, settings, &lookup)?;
+    with_authorities(store, settings, lookup)
 }
 
 /// The store of this node, if one answers; else why not.

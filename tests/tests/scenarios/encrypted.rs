@@ -7,7 +7,7 @@ use std::process::Command;
 
 use local_redis::{LocalRedis, Options, Transport};
 use openfaas::stack::Stack;
-use scenarios::{Data, Place, Platform, stack_with};
+use scenarios::{Data, Place, Platform, eventually, stack_with};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -91,7 +91,14 @@ fn platform(redis: &Redis) -> Platform {
         _ => None,
     };
     let stack = stack.replace("secrets: [${STORE_SECRET:-}]", "secrets: [redis-password, redis-ca]");
+    let replicas = |platform: &Platform| {
+        platform.replicas("emnist-setup").into_iter().chain(platform.replicas("emnist-train"))
+    };
+    let without_secrets: Vec<_> = replicas(&platform).map(|replica| replica.id).collect();
     platform.deploy(&Stack::parse(&stack, secret).unwrap());
+    eventually("the replicas without secrets are gone", || {
+        replicas(&platform).all(|replica| !without_secrets.contains(&replica.id)).then_some(())
+    });
     platform
 }
 
