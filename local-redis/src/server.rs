@@ -1,5 +1,6 @@
 //! A running server.
 
+use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -107,6 +108,32 @@ impl LocalRedis {
     pub fn restart(&mut self) -> Result<(), LocalRedisError> {
         self.terminate()?;
         self.launch()
+    }
+
+    /// How many bytes its append-only file has. What was acknowledged stands in it.
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn log_length(&self) -> Result<u64, LocalRedisError> {
+        let path = self.append_only_file();
+        path.metadata().map(|log| log.len()).map_err(|source| LocalRedisError::Folder { path, source })
+    }
+
+    /// Kills the server as a power cut would, which takes along what its append-only file has after `length` bytes,
+    /// and starts it again.
+    ///
+    /// # Errors
+    /// It has no such file, and as [`LocalRedis::kill`] and [`LocalRedis::restart`].
+    pub fn restart_with_log_of(&mut self, length: u64) -> Result<(), LocalRedisError> {
+        self.kill()?;
+        let (path, length) = (self.append_only_file(), length.min(self.log_length()?));
+        let cut = OpenOptions::new().write(true).open(&path).and_then(|log| log.set_len(length));
+        cut.map_err(|source| LocalRedisError::Folder { path, source })?;
+        self.restart()
+    }
+
+    fn append_only_file(&self) -> PathBuf {
+        self.dir.join("appendonlydir/appendonly.aof.1.incr.aof")
     }
 
     fn terminate(&mut self) -> Result<(), LocalRedisError> {

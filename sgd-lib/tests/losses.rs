@@ -23,7 +23,6 @@ use sgd_lib::downpour::{
 };
 use sgd_lib::store::{Claim, MemoryStore, RedisStore, Store};
 use support::crew::{check_counts, create, furthest, part};
-use support::{log_length, restart_with_log_of};
 
 const WORKERS: u32 = 3;
 const EPOCHS: u32 = 30;
@@ -91,10 +90,10 @@ fn live(
 fn lose(redis: &mut LocalRedis) {
     for loss in 1..=LOSSES {
         thread::sleep(Duration::from_millis(400));
-        let length = log_length(redis);
+        let length = redis.log_length().unwrap();
         thread::sleep(Duration::from_millis(100 * u64::from(loss)));
         // In the middle of an entry, too: Redis drops that as a whole.
-        restart_with_log_of(redis, length + u64::from(loss) * 1_000);
+        redis.restart_with_log_of(length + u64::from(loss) * 1_000).unwrap();
     }
 }
 

@@ -19,9 +19,9 @@ use sgd_lib::store::{
     Cursors, EntryId, Exchange, Exchanged, Lease, Mark, PushOutcome, RedisStore, RunKeys, Snapshot, Store,
     StoreError, Vector,
 };
+use support::SECOND;
 use support::proxy::Proxy;
 use support::pushes::{granted, push, request, run, send, write};
-use support::{SECOND, log_length, restart_with_log_of};
 
 /// A server, a store in it that is patient, and a lease of a run there.
 fn begin(options: Options, patience: Duration) -> (LocalRedis, RedisStore, RunKeys, Lease) {
@@ -214,13 +214,13 @@ fn who_knows_of_what_the_store_has_lost_is_told_so_and_writes_nothing() {
     for seq in 1..=5 {
         let reconnected = go_on(&store, &keys, &lease, seq).unwrap().reconnected;
         assert_eq!(reconnected, seq == 1, "asked on each connection once");
-        length = if seq == 3 { log_length(&redis) } else { length };
+        length = if seq == 3 { redis.log_length().unwrap() } else { length };
     }
     // Nothing is lost by a crash alone.
     redis.kill().unwrap();
     redis.restart().unwrap();
     assert!(go_on(&store, &keys, &lease, 6).unwrap().reconnected);
-    restart_with_log_of(&mut redis, length);
+    redis.restart_with_log_of(length).unwrap();
     let error = go_on(&store, &keys, &lease, 7).unwrap_err();
     let StoreError::Forgot { key, found, known, .. } = &error else { panic!("{error}") };
     assert_eq!(key, "dp:{test}:log:0");
@@ -234,9 +234,9 @@ fn who_knows_of_what_the_store_has_lost_is_told_so_and_writes_nothing() {
 fn no_snapshot_brings_back_what_the_store_has_lost() {
     let (mut redis, store, keys, lease) = begin(Options::default(), 60 * SECOND);
     send(&store, &keys, &lease, &push(&lease, 1));
-    let length = log_length(&redis);
+    let length = redis.log_length().unwrap();
     send(&store, &keys, &lease, &push(&lease, 2));
-    restart_with_log_of(&mut redis, length);
+    redis.restart_with_log_of(length).unwrap();
     let snapshot = |id| {
         let vector = Vector::from([(0, Mark { id, ..Mark::default() })]);
         Snapshot { version: 2, vector, parameters: vec![1] }

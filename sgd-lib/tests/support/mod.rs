@@ -45,25 +45,6 @@ pub(crate) fn redis() -> TestStore {
     TestStore { name: "redis", store: Arc::new(store), redis: Some(redis), authority: None }
 }
 
-/// The append-only file of a redis-server. What was acknowledged stands in it.
-pub(crate) fn append_only_file(redis: &LocalRedis) -> PathBuf {
-    redis.dir().join("appendonlydir/appendonly.aof.1.incr.aof")
-}
-
-/// How long it is.
-pub(crate) fn log_length(redis: &LocalRedis) -> u64 {
-    append_only_file(redis).metadata().expect("an append-only file").len()
-}
-
-/// Kills the server as a power cut would, which takes along what it wrote after its log was `length` long, and
-/// starts it again.
-pub(crate) fn restart_with_log_of(redis: &mut LocalRedis, length: u64) {
-    redis.kill().expect("it ends");
-    let log = std::fs::OpenOptions::new().write(true).open(append_only_file(redis)).expect("its log");
-    log.set_len(length.min(log_length(redis))).expect("a shorter log");
-    redis.restart().expect("it comes back");
-}
-
 /// Both stores, empty.
 pub(crate) fn stores() -> [TestStore; 2] {
     [TestStore { name: "memory", store: Arc::new(MemoryStore::new()), redis: None, authority: None }, redis()]

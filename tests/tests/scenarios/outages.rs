@@ -1,6 +1,5 @@
 //! A Redis that goes away while a run goes on, and runs that everybody has left.
 
-use std::fs::OpenOptions;
 use std::thread;
 use std::time::Duration;
 
@@ -68,12 +67,9 @@ fn a_run_waits_for_a_redis_that_was_killed_and_goes_on_with_the_same_workers() {
 fn a_run_goes_on_from_a_redis_that_came_back_without_its_last_writes() {
     let (mut redis, platform, data) = platform(Options::default());
     let run = begin(&platform, &data);
-    let log = redis.dir().join("appendonlydir/appendonly.aof.1.incr.aof");
-    let length = log.metadata().unwrap().len();
-    eventually("the workers push on", || (log.metadata().unwrap().len() > length + 100_000).then_some(()));
-    redis.kill().unwrap();
-    OpenOptions::new().write(true).open(&log).unwrap().set_len(length).unwrap();
-    redis.restart().unwrap();
+    let length = redis.log_length().unwrap();
+    eventually("the workers push on", || (redis.log_length().unwrap() > length + 100_000).then_some(()));
+    redis.restart_with_log_of(length).unwrap();
     platform.await_end(&run);
     is_whole(&platform.report(&run), &data);
     let logs = platform.logs("emnist-train");

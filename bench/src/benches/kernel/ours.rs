@@ -1,10 +1,9 @@
 //! What a worker does with each minibatch.
 
-use anyhow::{Context as _, Result};
-use sgd_lib::dataset::{Dataset, EpochOrder, Split, Transpose, find};
+use anyhow::Result;
+use sgd_lib::dataset::{Dataset, EpochOrder, Split};
 use sgd_lib::network::{Architecture, DropoutKey, Minibatch};
 use sgd_lib::optimizer::{OptimizerKind, Trainer};
-use tempfile::TempDir;
 
 use super::shape::{INPUTS, OUTPUTS, Shape};
 use crate::context::Context;
@@ -15,7 +14,6 @@ const SEED: u64 = 1;
 
 /// Images to train on: as they are, and without zeros.
 pub(super) struct Data {
-    _cache: TempDir,
     dataset: Dataset,
     without_zeros: Vec<u8>,
 }
@@ -24,8 +22,7 @@ impl Data {
     /// # Errors
     /// They can't be read, or are of another shape.
     pub(super) fn read(context: &Context) -> Result<Self> {
-        let cache = TempDir::new().context("making a folder for the prepared data")?;
-        let dataset = Dataset::prepare(&find(&context.data, None)?, cache.path(), Transpose::Auto)?;
+        let dataset = context.dataset()?;
         anyhow::ensure!(
             dataset.pixels() == INPUTS && dataset.classes() <= OUTPUTS,
             "images of {} pixels in {} classes; up to {OUTPUTS} classes of images of {INPUTS} are wanted",
@@ -33,7 +30,7 @@ impl Data {
             dataset.classes()
         );
         let without_zeros = dataset.train().images.iter().map(|&pixel| pixel.max(1)).collect();
-        Ok(Self { _cache: cache, dataset, without_zeros })
+        Ok(Self { dataset, without_zeros })
     }
 
     /// The training images.

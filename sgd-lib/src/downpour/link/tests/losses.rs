@@ -1,16 +1,9 @@
 //! A Redis that comes back without its last writes, which somebody has pushed, and somebody else read.
 
-use std::fs::OpenOptions;
-use std::path::PathBuf;
-
 use local_redis::{LocalRedis, Options};
 
 use super::*;
 use crate::store::RedisStore;
-
-fn log(redis: &LocalRedis) -> PathBuf {
-    redis.dir().join("appendonlydir/appendonly.aof.1.incr.aof")
-}
 
 fn fetched(end: &mut FarEnd) -> Result<Reply, LogError> {
     // A stream that was not known is read with the next request.
@@ -26,12 +19,10 @@ fn after_the_loss() -> (LocalRedis, Arc<dyn Store>, RunKeys, [FarEnd; 2]) {
     let (mut reader, mut writer) = (far_end(&store, &run, 0), far_end(&store, &run, 1));
     (0..3).for_each(|_| push(&mut writer));
     assert_eq!(fetched(&mut reader).unwrap().sum, [3.0; 4]);
-    let length = log(&redis).metadata().unwrap().len();
+    let length = redis.log_length().unwrap();
     (0..2).for_each(|_| push(&mut writer));
     assert_eq!(fetched(&mut reader).unwrap().sum, [0.0; 4], "read with the first of two requests");
-    redis.kill().unwrap();
-    OpenOptions::new().write(true).open(log(&redis)).unwrap().set_len(length).unwrap();
-    redis.restart().unwrap();
+    redis.restart_with_log_of(length).unwrap();
     (redis, store, run, [reader, writer])
 }
 
