@@ -3,7 +3,7 @@
 //! As in MNIST, ink is bright (255) and paper is dark (0).
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -44,7 +44,7 @@ pub(crate) fn read(path: &Path, inputs: usize, transpose: Transpose) -> Result<I
     let mut file = File::open(path).with_context(|| format!("can't open {}", path.display()))?;
     let name = || path.display().to_string();
     if is_png(&mut file) {
-        return read_png(file, inputs).with_context(name);
+        return read_png(BufReader::new(file), inputs).with_context(name);
     }
     let images = read_images(path, transpose)?;
     check_size(images.width, images.height, inputs).with_context(name)?;
@@ -69,8 +69,8 @@ fn check_size(width: usize, height: usize, inputs: usize) -> Result<()> {
     Ok(())
 }
 
-fn read_png(file: File, inputs: usize) -> Result<Images> {
-    let mut decoder = Decoder::new_with_limits(BufReader::new(file), DECODER_LIMITS);
+pub(crate) fn read_png(file: impl BufRead + Seek, inputs: usize) -> Result<Images> {
+    let mut decoder = Decoder::new_with_limits(file, DECODER_LIMITS);
     // Palettes and small depths become 8 bits, 16 bits lose their lower half.
     decoder.set_transformations(Transformations::normalize_to_color8());
     let header = decoder.read_header_info()?;

@@ -32,6 +32,7 @@ pub use exchange::{Control, Cursors, Exchange, Exchanged, PushOutcome};
 pub use keys::{FIRST_NODE, FROM_ABOVE, RunIdError, RunKeys};
 pub use lease::{Claim, ClaimRequest, Lease};
 pub use memory::MemoryStore;
+pub(crate) use redis::fuzzing;
 pub use redis::RedisStore;
 pub use snapshot::{Mark, Snapshot, Vector, progress};
 
