@@ -59,7 +59,7 @@ fn wrap(magic: [u8; 4], codec: u8, flags: u8, values: usize, content: &[u8]) -> 
 fn delta(payload: &[u8]) -> bool {
     let (mut sum, mut alone) = ([0.5; VALUES], [0.5; VALUES]);
     let added = decode_add(payload, &ROWS, &mut sum);
-    assert_eq!(decode_to(payload, &ROWS, &mut alone), added);
+    assert_eq!(decode_to(payload, &ROWS, &mut alone).is_ok(), added.is_ok());
     match &added {
         Ok(()) => {
             assert!(sum.iter().chain(&alone).all(|value| value.is_finite()));

@@ -1,5 +1,8 @@
 //! The store's end of the link.
 
+#[cfg(test)]
+mod forked;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};

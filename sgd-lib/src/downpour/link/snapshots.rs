@@ -57,7 +57,7 @@ fn bytes(rows: &[(usize, usize)]) -> u64 {
 }
 
 /// The worker's last entries, one after the other: those that no snapshot has are among them, as a rule.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Recent {
     entries: VecDeque<Entry>,
     /// A buffer to encode the next one into.
