@@ -1,9 +1,6 @@
 //! Breadth first through all states: so what leads to a wrong one is told in as few steps as there are.
 
-use std::collections::HashSet;
-use std::collections::VecDeque;
-
-use xxhash_rust::xxh3::xxh3_128;
+use std::collections::{HashSet, VecDeque};
 
 /// What can be explored.
 pub(super) trait System {
@@ -13,8 +10,8 @@ pub(super) trait System {
     fn beginning(&self) -> Self::State;
     fn steps(&self, state: &Self::State) -> Vec<Self::Step>;
     fn after(&self, state: &Self::State, step: Self::Step) -> Self::State;
-    /// Everything in which two states may differ, as text.
-    fn contents(&self, state: &Self::State) -> String;
+    /// A number that no other state has.
+    fn hash(&self, state: &Self::State) -> u128;
     /// What is wrong, if anything is.
     fn check(&self, state: &Self::State) -> Result<(), String>;
 }
@@ -34,8 +31,7 @@ pub(super) fn explore<S: System>(system: &S) -> Result<usize, Counterexample<S::
     let mut origins: Vec<Origin<S::Step>> = Vec::new();
     let (mut known, mut waiting) = (HashSet::new(), VecDeque::new());
     let mut meet = |state: S::State, origin, waiting: &mut VecDeque<_>| {
-        // A collision would hide a state; of 10^7 there is none by a chance of 10^-25.
-        if known.insert(xxh3_128(system.contents(&state).as_bytes())) {
+        if known.insert(system.hash(&state)) {
             origins.push(origin);
             waiting.push_back((origins.len() - 1, state));
             let number = origins.len() - 1;
@@ -47,6 +43,7 @@ pub(super) fn explore<S: System>(system: &S) -> Result<usize, Counterexample<S::
     };
     meet(system.beginning(), None, &mut waiting)?;
     while let Some((number, state)) = waiting.pop_front() {
+        if number % 10_000 == 0 { eprintln!("{number} of {}", waiting.len()); }
         for step in system.steps(&state) {
             meet(system.after(&state, step), Some((number, step)), &mut waiting)?;
         }

@@ -52,8 +52,6 @@ pub(super) struct Working {
     pub(super) base: Vec<f32>,
     progress: Progress,
     request: Option<Sent>,
-    /// It has nothing to push any more and has fetched since.
-    looked: u8,
 }
 
 /// A request that is under way.
@@ -73,8 +71,28 @@ impl Process {
         Self { worker: READER, number, told: Told::default(), phase: Phase::Registering }
     }
 
+    /// Of somebody who comes when a lease has ended, and claims it at once. (That it has ended is seen by nobody
+    /// but who claims it, so that is one step.)
+    pub(super) fn successor(worker: u32, number: usize, store: &MemoryStore, size: &Size) -> Self {
+        store.expire(&run(), worker);
+        let mut process = Self::worker(worker, number);
+        process.phase = process.claim(store, size);
+        process
+    }
+
     pub(super) fn has_ended(&self) -> bool {
         matches!(self.phase, Phase::Ended(_))
+    }
+
+    /// Whether there is anything left that others could see it do. (What it would look at is looked at in
+    /// `properties`.)
+    pub(super) fn goes_on(&self, size: &Size) -> bool {
+        match &self.phase {
+            Phase::Working(working) => {
+                working.request.is_some() || working.progress.at.minibatch < size.minibatches
+            }
+            phase => !matches!(phase, Phase::Ended(_)),
+        }
     }
 
     pub(super) fn is_ended_by(&self, why: &str) -> bool {
@@ -83,6 +101,13 @@ impl Process {
 
     pub(super) fn is_reader(&self) -> bool {
         self.worker == READER
+    }
+
+    /// The same process on a new connection, on which it asks again what it was asking.
+    pub(super) fn reconnected(&self) -> Self {
+        let mut process = self.clone();
+        process.told.reconnect();
+        process
     }
 
     /// Whether it may write a snapshot with its next request.
@@ -152,9 +177,9 @@ impl Process {
             Phase::Claiming => "claiming".into(),
             Phase::Registering => "registering".into(),
             Phase::Catching => "catching".into(),
-            Phase::Ended(why) => (*why).into(),
+            // Why is the same to all others.
+            Phase::Ended(why) => return format!("ended {}", *why == MISSED),
         };
-        // A predecessor's number is in what it left in the store; of one that ended nothing matters.
         format!("{} {:?} {phase}", self.worker, self.told)
     }
 }
@@ -207,7 +232,7 @@ impl Working {
         let end = FarEnd::new(store.clone(), run(), lease, size.rows(), size.workers, &base, None);
         let end = Arc::new(end.fetching_snapshots(size.fetch_snapshots));
         let parameters = base.parameters;
-        Self { end, theta: parameters.clone(), base: parameters, progress, request: None, looked: 0 }
+        Self { end, theta: parameters.clone(), base: parameters, progress, request: None }
     }
 
     /// A minibatch, which adds 1 to a parameter of its own, and the request to push it; or to look what there is.
@@ -225,8 +250,6 @@ impl Working {
             self.progress =
                 Progress { at, minibatches: minibatches + 1, samples: samples + 1, pushes: pushes + 1 };
             sent.push = Some((EntryKind::Push, self.progress));
-        } else {
-            self.looked += 1;
         }
         self.request = Some(sent);
     }
@@ -268,12 +291,11 @@ impl Working {
             replica.fold(&reply.sum);
         }
         self.keep(&mut replica);
-        // What was pushed meanwhile is read with the first look, of streams that were not known with the second.
-        if self.looked == 2 { Phase::Ended("finished") } else { Phase::Working(Box::new(self)) }
+        Phase::Working(Box::new(self))
     }
 
     fn contents(&self) -> String {
-        let Self { end, theta, base, progress, request, looked } = self;
-        format!("{}{theta:?}{base:?}{progress:?}{request:?}{looked}", end.contents())
+        let Self { end, theta, base, progress, request } = self;
+        format!("{}{theta:?}{base:?}{progress:?}{request:?}", end.contents())
     }
 }

@@ -9,9 +9,12 @@ use crate::store::{EntryId, MemoryStore, Vector, progress};
 /// See the model.
 pub(super) fn check(model: &Model, state: &State) -> Result<(), String> {
     let size = &model.size;
-    streams(&state.store)?;
     let all = load(&state.store, size)?;
-    counted_once("snapshot and log", &all.parameters, &all.vector, size)?;
+    if model.is_new(state.store.hash) {
+        streams(&state.store)?;
+        counted_once("snapshot and log", &all.parameters, &all.vector, size)?;
+        finishes(state, size)?;
+    }
     for process in &state.processes {
         let stands = progress(&all.vector, process.worker).at.minibatch;
         if state.restarts == 0 && process.acknowledged() > stands {
@@ -22,10 +25,12 @@ pub(super) fn check(model: &Model, state: &State) -> Result<(), String> {
         }
         if let Some((end, base)) = process.at_rest() {
             counted_once("a worker's base", base, &end.folded, size)?;
-            left_alone(process, &state.store, size, model.broken)?;
+            if model.is_new(state.store.hash ^ process.hash.rotate_left(1)) {
+                left_alone(process, &state.store, size, model.broken)?;
+            }
         }
     }
-    finishes(state, size)
+    Ok(())
 }
 
 fn load(store: &MemoryStore, size: &Size) -> Result<Folded, String> {
@@ -79,9 +84,8 @@ fn finishes(state: &State, size: &Size) -> Result<(), String> {
     let mut store = state.store.fork();
     store.unlock_all(&run());
     for worker in 0..size.workers {
-        store.expire(&run(), worker);
-        let mut process = Process::worker(worker, 1000 + worker as usize);
-        while !process.has_ended() {
+        let mut process = Process::successor(worker, 1000 + worker as usize, &store, size);
+        while process.goes_on(size) {
             (store, process) = process.step(&store, size, false, Broken::Nothing);
         }
     }

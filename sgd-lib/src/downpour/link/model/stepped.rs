@@ -142,7 +142,7 @@ enum Part {
     Push,
     Renew,
     Register,
-    Control,
+    /// The newest snapshot's version, and entries: the version is nothing that anybody goes by who reads entries.
     Read,
     Streams,
     /// Who wrote the stream's last entry, where the push was refused.
@@ -152,19 +152,17 @@ enum Part {
 impl Stepped {
     fn parts(&self, run: &UnderWay, is_new: bool, wanted: &Exchange<'_>) -> Vec<Part> {
         let fetch = wanted.cursors.is_some();
-        let read = wanted.cursors.is_some_and(|cursors| !cursors.is_empty());
         let mut parts = vec![
             (Part::Compare, (is_new || run.exchanged.reconnected) && wanted.known.is_some()),
             (Part::Push, wanted.push.is_some()),
             (Part::Renew, wanted.lease.is_some() && !wanted.lease_is_fresh),
             (Part::Register, wanted.reader.is_some()),
-            (Part::Control, fetch),
-            (Part::Read, read),
+            (Part::Read, fetch),
             (Part::Streams, fetch),
             (Part::Ask, run.refused),
         ];
         if self.broken == Broken::StreamsBeforeEntries {
-            parts.swap(5, 6);
+            parts.swap(4, 5);
         }
         parts.into_iter().filter(|(_, wanted)| *wanted).map(|(part, _)| part).collect()
     }
@@ -199,12 +197,12 @@ impl Stepped {
                 let register = Exchange { reader: wanted.reader, ..Exchange::default() };
                 self.store.exchange(run, &register)?;
             }
-            Part::Control => {
-                let found = self.store.exchange(run, &look)?;
+            Part::Read => {
+                let found = self.read(run, wanted)?;
                 exchanged.control = found.control;
                 exchanged.snapshot_version = found.snapshot_version;
+                exchanged.entries = found.entries;
             }
-            Part::Read => exchanged.entries = self.read(run, wanted)?,
             Part::Streams => exchanged.streams = self.store.exchange(run, &look)?.streams,
             Part::Ask => exchanged.push = self.push(run, wanted)?,
         }
@@ -229,7 +227,7 @@ impl Stepped {
         Ok(self.store.exchange(run, &exchange)?.push)
     }
 
-    fn read(&self, run: &RunKeys, wanted: &Exchange<'_>) -> Result<Vec<(u32, Vec<Entry>)>, StoreError> {
+    fn read(&self, run: &RunKeys, wanted: &Exchange<'_>) -> Result<Exchanged, StoreError> {
         let Exchange { cursors, entries_per_stream, .. } = *wanted;
         let mut read = self.store.exchange(run, &Exchange { cursors, entries_per_stream, ..Exchange::default() })?;
         if self.broken == Broken::NoGaps {
@@ -240,7 +238,7 @@ impl Stepped {
                 }
             }
         }
-        Ok(read.entries)
+        Ok(read)
     }
 }
 

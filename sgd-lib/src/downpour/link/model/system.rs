@@ -1,5 +1,11 @@
 //! Store and processes, and what may happen next.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_128;
+
 use super::explorer::System;
 use super::process::Process;
 use super::{Broken, Size, properties, run};
@@ -12,17 +18,48 @@ const LOST_WRITES: usize = 2;
 pub(super) struct Model {
     pub(super) size: Size,
     pub(super) broken: Broken,
+    /// What was looked at, in whatever state.
+    seen: RefCell<HashSet<u128>>,
 }
 
 #[derive(Clone)]
 pub(super) struct State {
-    pub(super) store: std::sync::Arc<MemoryStore>,
-    pub(super) processes: Vec<Process>,
+    pub(super) store: Arc<Hashed<MemoryStore>>,
+    pub(super) processes: Vec<Arc<Hashed<Process>>>,
     /// The store before its last writes, the newest last.
-    before: Vec<std::sync::Arc<MemoryStore>>,
+    before: Vec<Arc<Hashed<MemoryStore>>>,
     lost_answers: u8,
     snapshots: u8,
     pub(super) restarts: u8,
+}
+
+/// Something, and a number that no other of its kind has.
+pub(super) struct Hashed<T> {
+    is: T,
+    pub(super) hash: u128,
+}
+
+impl<T> std::ops::Deref for Hashed<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.is
+    }
+}
+
+/// A collision would hide a state; among 10^7 there is one by a chance of 10^-25.
+fn hashed<T>(is: T, contents: &str) -> Arc<Hashed<T>> {
+    Arc::new(Hashed { is, hash: xxh3_128(contents.as_bytes()) })
+}
+
+fn process(process: Process) -> Arc<Hashed<Process>> {
+    let contents = process.contents();
+    hashed(process, &contents)
+}
+
+fn store(store: MemoryStore) -> Arc<Hashed<MemoryStore>> {
+    let contents = store.contents(&run());
+    hashed(store, &contents)
 }
 
 /// What happens.
@@ -32,34 +69,41 @@ pub(super) enum Step {
     Process { index: usize, fold: bool },
     /// The same, but it does not hear of it, and will do it again.
     Unheard { index: usize },
-    /// A lease ends.
-    Expire { worker: u32 },
     /// All locks end.
     Unlock,
-    /// Somebody comes to take over.
+    /// A lease ends, and somebody takes over.
     Successor { worker: u32 },
     /// The store comes back without its last writes.
     Restart { lost: usize },
 }
 
 impl Model {
+    pub(super) fn new(size: Size, broken: Broken) -> Self {
+        Self { size, broken, seen: RefCell::default() }
+    }
+
+    /// Whether nothing of this hash was looked at.
+    pub(super) fn is_new(&self, hash: u128) -> bool {
+        self.seen.borrow_mut().insert(hash)
+    }
+
     /// The store's clock: it goes on whenever somebody comes.
     fn time(&self, state: &State) -> u64 {
         if self.broken == Broken::TokensWithoutTime { 0 } else { state.processes.len() as u64 }
     }
 
     fn begin(&self) -> State {
-        let store = MemoryStore::new();
-        crate::state::put(&store, &run().config(), &(), 0, None).unwrap();
-        store.fix_workers(&run(), self.size.workers).unwrap();
+        let empty = MemoryStore::new();
+        crate::state::put(&empty, &run().config(), &(), 0, None).unwrap();
+        empty.fix_workers(&run(), self.size.workers).unwrap();
         let parameters = vec![0.0; self.size.rows()[0].1];
         let start = Snapshot { version: 1, vector: Vector::new(), parameters: codec::blob::pack(&parameters) };
-        assert!(store.write_snapshot(&run(), &start).unwrap());
+        assert!(empty.write_snapshot(&run(), &start).unwrap());
         let workers = (0..self.size.workers).map(|worker| Process::worker(worker, worker as usize));
         let reader = self.size.reader.then(|| Process::reader(99));
         State {
-            store: store.into(),
-            processes: workers.chain(reader).collect(),
+            store: store(empty),
+            processes: workers.chain(reader).map(process).collect(),
             before: Vec::new(),
             lost_answers: 0,
             snapshots: 0,
@@ -71,21 +115,16 @@ impl Model {
         let mut next = state.clone();
         match step {
             Step::Process { index, fold } => {
-                let (store, process) = state.processes[index].step(&state.store, &self.size, fold, self.broken);
-                next.processes[index] = process;
+                let (store, stepped) = state.processes[index].step(&state.store, &self.size, fold, self.broken);
+                next.processes[index] = process(stepped);
                 next.snapshots += u8::from(fold);
                 self.write(&mut next, store);
             }
             Step::Unheard { index } => {
-                let process = &state.processes[index];
-                self.write(&mut next, process.step(&state.store, &self.size, false, self.broken).0);
-                next.processes[index].told.reconnect();
+                let unheard = &state.processes[index];
+                self.write(&mut next, unheard.step(&state.store, &self.size, false, self.broken).0);
+                next.processes[index] = process(unheard.reconnected());
                 next.lost_answers += 1;
-            }
-            Step::Expire { worker } => {
-                let store = state.store.fork();
-                store.expire(&run(), worker);
-                self.write(&mut next, store);
             }
             Step::Unlock => {
                 let store = state.store.fork();
@@ -93,25 +132,32 @@ impl Model {
                 self.write(&mut next, store);
             }
             Step::Successor { worker } => {
-                next.processes.push(Process::worker(worker, state.processes.len()));
+                let store = state.store.fork();
+                let successor = Process::successor(worker, state.processes.len(), &store, &self.size);
+                next.processes.push(process(successor));
+                self.write(&mut next, store);
             }
             Step::Restart { lost } => {
                 next.store = state.before[state.before.len() - lost].clone();
                 next.before.clear();
                 next.restarts += 1;
-                next.processes.iter_mut().for_each(|process| process.told.reconnect());
+                next.processes = state.processes.iter().map(|it| process(it.reconnected())).collect();
             }
         }
         next
     }
 
-    fn write(&self, state: &mut State, store: MemoryStore) {
-        if state.restarts < self.size.restarts && store.contents(&run()) != state.store.contents(&run()) {
-            state.before.push(state.store.clone());
+    fn write(&self, state: &mut State, written: MemoryStore) {
+        let written = store(written);
+        if written.hash == state.store.hash {
+            return;
+        }
+        let before = std::mem::replace(&mut state.store, written);
+        if state.restarts < self.size.restarts {
+            state.before.push(before);
             let old = state.before.len().saturating_sub(LOST_WRITES);
             state.before.drain(..old);
         }
-        state.store = store.into();
     }
 }
 
@@ -125,7 +171,7 @@ impl System for Model {
 
     fn steps(&self, state: &State) -> Vec<Step> {
         let mut steps = Vec::new();
-        for (index, process) in state.processes.iter().enumerate().filter(|(_, process)| !process.has_ended()) {
+        for (index, process) in state.processes.iter().enumerate().filter(|(_, process)| process.goes_on(&self.size)) {
             steps.push(Step::Process { index, fold: false });
             if process.may_fold() && state.snapshots < self.size.snapshots {
                 steps.push(Step::Process { index, fold: true });
@@ -134,17 +180,11 @@ impl System for Model {
                 steps.push(Step::Unheard { index });
             }
         }
-        let held = state.store.held(&run(), 0..self.size.workers).unwrap();
         let beginning = self.size.workers as usize + usize::from(self.size.reader);
-        let may_come = state.processes.len() < beginning + self.size.successors;
-        for (worker, held) in (0..).zip(held) {
-            // One that is not held yet has its first worker on the way.
-            let had = state.store.last(&run(), worker).token > 0;
-            match held {
-                true if may_come => steps.push(Step::Expire { worker }),
-                false if may_come && had => steps.push(Step::Successor { worker }),
-                _ => {}
-            }
+        if state.processes.len() < beginning + self.size.successors {
+            // The first worker of each is on its way.
+            let had = (0..self.size.workers).filter(|worker| state.store.last(&run(), *worker).token > 0);
+            steps.extend(had.map(|worker| Step::Successor { worker }));
         }
         if state.store.is_locked(&run()) {
             steps.push(Step::Unlock);
@@ -159,15 +199,11 @@ impl System for Model {
         MemoryStore::at(self.time(state), || self.take(state, step))
     }
 
-    fn contents(&self, state: &State) -> String {
-        let mut text = format!("{} {} {}", state.lost_answers, state.snapshots, state.restarts);
-        for store in state.before.iter().chain([&state.store]) {
-            text += &store.contents(&run());
-        }
-        for process in &state.processes {
-            text += &process.contents();
-        }
-        text
+    fn hash(&self, state: &State) -> u128 {
+        let State { store, processes, before, lost_answers, snapshots, restarts } = state;
+        let stores = before.iter().chain([store]).map(|store| store.hash);
+        let hashes: Vec<_> = stores.chain(processes.iter().map(|process| process.hash)).collect();
+        xxh3_128(format!("{hashes:x?}{lost_answers} {snapshots} {restarts}").as_bytes())
     }
 
     fn check(&self, state: &State) -> Result<(), String> {
