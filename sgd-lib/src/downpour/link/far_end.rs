@@ -113,7 +113,7 @@ impl FarEnd {
 
     /// A long minibatch must not cost the lease. A failure shows at the next push.
     fn renew(&mut self) {
-        let known = || cursors(&self.read, None);
+        let known = || self.known();
         let renewal = Exchange { lease: Some(&self.lease), known: Some(&known), ..Exchange::default() };
         let renewed = self.store.exchange(&self.run, &renewal).map(|exchanged| exchanged.reconnected);
         let renewed = renewed.map(|reconnected| self.note_connection(reconnected));
@@ -154,7 +154,7 @@ impl FarEnd {
     /// Pushes, renews and fetches, as far as it is asked for or due. With it, how many entries of each stream were
     /// asked for.
     fn exchange(&mut self, entry: Option<&Entry>, request: &Request) -> Result<(Exchanged, usize), LogError> {
-        let known = || cursors(&self.read, None);
+        let known = || self.known();
         let cursors = if self.recent.is_some() { Cursors::new() } else { self.others() };
         let entries_per_stream = entries_per_read(&self.rows, cursors.len());
         let lately = self.lease.ttl / RENEWALS_PER_LEASE;
@@ -194,6 +194,15 @@ impl FarEnd {
             payload: std::mem::take(payload),
             passed: Passed::default(),
         }
+    }
+
+    /// How far the streams were read or written. The worker's own has its fence, even where the store was restarted
+    /// without it before it was read: then who had the lease before pushes on.
+    fn known(&self) -> Cursors {
+        let mut known = cursors(&self.read, None);
+        let own = known.entry(self.lease.worker).or_default();
+        *own = (*own).max(EntryId { token: self.lease.token, seq: 0 });
+        known
     }
 
     /// The last entry of the worker's own stream.

@@ -15,7 +15,8 @@
 //! 2. snapshot + log have each minibatch before a worker's position once, and none after it;
 //! 3. a push that was acknowledged is in them, unless the store lost it;
 //! 4. between two requests a worker's base is what its vector says;
-//! 5. a worker that is left alone has, after two looks, the sum of all, or knows that it is replaced;
+//! 5. a worker that is left alone has, after two looks, the sum of all, or knows that it is replaced (where fetches
+//!    bring snapshots, it has that of the newest one);
 //! 6. a reader for whom entries are kept misses none;
 //! 7. if everybody stops there, successors bring the run to its end, with every minibatch counted once.
 //!
@@ -52,6 +53,9 @@ struct Size {
 }
 
 impl Size {
+    /// One worker, which may be replaced.
+    const ALONE: Self = Self { workers: 1, ..Self::SMALL };
+
     /// Two workers, one of which may be replaced.
     const SMALL: Self = Self {
         workers: 2,
@@ -90,6 +94,8 @@ enum Broken {
     ReadersUnheeded,
     /// After a restart nobody asks whether the store has all that it had.
     NoComparison,
+    /// Nor whether it has the worker's own claim.
+    ClaimUnknown,
     /// Tokens do not grow with time, but by one.
     TokensWithoutTime,
 }

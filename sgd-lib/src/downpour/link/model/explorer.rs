@@ -43,7 +43,7 @@ pub(super) fn explore<S: System>(system: &S) -> Result<usize, Counterexample<S::
     };
     meet(system.beginning(), None, &mut waiting)?;
     while let Some((number, state)) = waiting.pop_front() {
-        if number % 10_000 == 0 { eprintln!("{number} of {}", waiting.len()); }
+        if number % 50_000 == 0 { eprintln!("{number} of {}", waiting.len()); }
         for step in system.steps(&state) {
             meet(system.after(&state, step), Some((number, step)), &mut waiting)?;
         }

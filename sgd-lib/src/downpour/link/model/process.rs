@@ -99,10 +99,6 @@ impl Process {
         matches!(self.phase, Phase::Ended(ended) if ended == why)
     }
 
-    pub(super) fn is_reader(&self) -> bool {
-        self.worker == READER
-    }
-
     /// The same process on a new connection, on which it asks again what it was asking.
     pub(super) fn reconnected(&self) -> Self {
         let mut process = self.clone();

@@ -25,7 +25,7 @@ pub(super) fn check(model: &Model, state: &State) -> Result<(), String> {
         }
         if let Some((end, base)) = process.at_rest() {
             counted_once("a worker's base", base, &end.folded, size)?;
-            if model.is_new(state.store.hash ^ process.hash.rotate_left(1)) {
+            if !size.fetch_snapshots && model.is_new(state.store.hash ^ process.hash.rotate_left(1)) {
                 left_alone(process, &state.store, size, model.broken)?;
             }
         }

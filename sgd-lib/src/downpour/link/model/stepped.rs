@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::Broken;
 use crate::state::Versioned;
 use crate::store::{
-    Claim, ClaimRequest, Control, Cursors, Entry, EntryId, Exchange, Exchanged, Lease, MemoryStore, PushOutcome,
+    Claim, ClaimRequest, Control, Cursors, EntryId, Exchange, Exchanged, Lease, MemoryStore, PushOutcome,
     RunKeys, Snapshot, Store, StoreError, Vector, Write,
 };
 
@@ -179,9 +179,13 @@ impl Stepped {
         let look = Exchange { cursors: Some(&none), ..Exchange::default() };
         match part {
             Part::Compare => {
-                if self.broken != Broken::NoComparison {
-                    self.store.has(run, &wanted.known.map(|known| known()).unwrap_or_default())?;
-                }
+                let mut known = wanted.known.map(|known| known()).unwrap_or_default();
+                known.retain(|_, known| match self.broken {
+                    Broken::NoComparison => false,
+                    Broken::ClaimUnknown => known.seq > 0,
+                    _ => true,
+                });
+                self.store.has(run, &known)?;
                 exchanged.reconnected = true;
             }
             Part::Push => {

@@ -147,6 +147,12 @@ impl Model {
         next
     }
 
+    /// Whether what a process does next is a write: a question whose answer is lost is as good as not asked.
+    fn writes(&self, state: &State, process: &Process) -> bool {
+        let step = || process.step(&state.store, &self.size, false, self.broken).0;
+        store(MemoryStore::at(self.time(state), step)).hash != state.store.hash
+    }
+
     fn write(&self, state: &mut State, written: MemoryStore) {
         let written = store(written);
         if written.hash == state.store.hash {
@@ -171,13 +177,15 @@ impl System for Model {
 
     fn steps(&self, state: &State) -> Vec<Step> {
         let mut steps = Vec::new();
-        for (index, process) in state.processes.iter().enumerate().filter(|(_, process)| process.goes_on(&self.size)) {
-            steps.push(Step::Process { index, fold: false });
+        for (index, process) in state.processes.iter().enumerate() {
+            if process.goes_on(&self.size) {
+                steps.push(Step::Process { index, fold: false });
+                if state.lost_answers < self.size.lost_answers && self.writes(state, process) {
+                    steps.push(Step::Unheard { index });
+                }
+            }
             if process.may_fold() && state.snapshots < self.size.snapshots {
                 steps.push(Step::Process { index, fold: true });
-            }
-            if state.lost_answers < self.size.lost_answers && !process.is_reader() {
-                steps.push(Step::Unheard { index });
             }
         }
         let beginning = self.size.workers as usize + usize::from(self.size.reader);
