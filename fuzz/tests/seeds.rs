@@ -36,8 +36,16 @@ fn taken(target: &Target, bytes: &[u8]) -> bool {
 
 /// Changes a few bytes: one, a run of them, a number in text, or one place to what stands at another, of any seed.
 fn mutate(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], random: &mut Xoshiro256PlusPlus) {
-    const TELLING: [&[u8]; 8] =
-        [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x80", b"-1", b"99999999999", b"\r\n", b"\n"];
+    const TELLING: [&[u8]; 8] = [
+        b"\0\0\0\0",
+        b"\xff\xff\xff\xff",
+        b"\x7f\xff\xff\xff",
+        b"\x80",
+        b"-1",
+        b"99999999999",
+        b"\r\n",
+        b"\n",
+    ];
     for _ in 0..random.random_range(1..=4) {
         let at = random.random_range(0..=bytes.len());
         let end = (at + random.random_range(0..=8)).min(bytes.len());
@@ -93,7 +101,8 @@ fn every_target_has_a_program_of_its_name() {
     let manifest = fs::read_to_string(folder("Cargo.toml")).unwrap();
     for Target { name, .. } in TARGETS {
         let program = folder("fuzz_targets").join(format!("{name}.rs"));
-        let text = fs::read_to_string(&program).unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        let text =
+            fs::read_to_string(&program).unwrap_or_else(|error| panic!("{}: {error}", program.display()));
         assert!(text.contains(&format!("fuzz::run(\"{name}\", bytes)")), "{text}");
         assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
     }

@@ -58,7 +58,8 @@ pub fn kubernetes(bytes: &[u8]) -> bool {
     let mut text = || String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
     let (path, query) = (text(), text());
     let body = lines.next().unwrap_or_default();
-    let patch = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/merge-patch+json"))]);
+    let patch =
+        HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/merge-patch+json"))]);
     let _ = read_merge_patch(&patch, body);
     let object = read_json(&HeaderMap::new(), body).unwrap_or(Value::Null);
     let selects = |group| {

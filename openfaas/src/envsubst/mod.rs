@@ -275,7 +275,11 @@ mod tests {
         let new = "y".repeat(1 << 20);
         assert!(substitute(&format!("${{A//x/{new}}}"), long).is_err());
         assert!(substitute(&"${A}".repeat(11), long).is_err());
-        assert!(substitute(&format!("${{N:-{}}}", "${A}".repeat(11)), |name| (name == "A").then(|| "x".repeat(100_000))).is_err());
+        assert!(
+            substitute(&format!("${{N:-{}}}", "${A}".repeat(11)), |name| (name == "A")
+                .then(|| "x".repeat(100_000)))
+            .is_err()
+        );
     }
 
     proptest! {

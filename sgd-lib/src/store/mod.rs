@@ -32,8 +32,8 @@ pub use exchange::{Control, Cursors, Exchange, Exchanged, PushOutcome};
 pub use keys::{FIRST_NODE, FROM_ABOVE, RunIdError, RunKeys};
 pub use lease::{Claim, ClaimRequest, Lease};
 pub use memory::MemoryStore;
-pub(crate) use redis::fuzzing;
 pub use redis::RedisStore;
+pub(crate) use redis::fuzzing;
 pub use snapshot::{Mark, Snapshot, Vector, progress};
 
 /// How long the keys of a run live after they were last created or written whole.

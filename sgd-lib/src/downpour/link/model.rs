@@ -8,7 +8,8 @@
 //! the same to the others. A lease ends whenever it may, an answer is lost and the call made again, a successor
 //! comes, whoever is at it folds a snapshot and trims, and a store comes back without what it wrote last.
 //!
-//! Minibatch i of worker w adds 1 to a parameter of its own. So parameters tell what counts, and how often.
+//! Minibatch i of worker w adds 1 to a parameter of its own, and the process' number to another. So parameters tell
+//! what counts, how often, and by whom.
 //!
 //! In every state that can be reached ([`check`](properties::check)):
 //! 1. each stream's names ascend, and each entry names the one before it;
@@ -69,7 +70,7 @@ impl Size {
     };
 
     fn rows(&self) -> Vec<(usize, usize)> {
-        vec![(1, (self.workers * self.minibatches) as usize)]
+        vec![(2, (self.workers * self.minibatches) as usize)]
     }
 
     /// The parameter of a minibatch.

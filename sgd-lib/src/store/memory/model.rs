@@ -84,7 +84,8 @@ impl MemoryStore {
         }
         let mut locks: Vec<_> = state.locks.iter().map(|(name, lock)| (name, &lock.value)).collect();
         locks.sort();
-        let _ = write!(text, "{locks:?} {:?} {:?} {:?}", state.snapshot, state.readers, state.control.workers);
+        let _ =
+            write!(text, "{locks:?} {:?} {:?} {:?}", state.snapshot, state.readers, state.control.workers);
         text
     }
 }

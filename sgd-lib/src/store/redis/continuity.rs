@@ -19,7 +19,8 @@ pub(super) fn check(
     wanted: &Exchange<'_>,
 ) -> RedisResult<Result<bool, StoreError>> {
     let (Some(lease), Some(known)) = (wanted.lease, wanted.known) else { return Ok(Ok(false)) };
-    let own = run.log(lease.worker);
+    // Of one process, whoever was replaced and whoever came know different things of the same stream.
+    let own = format!("{} {}", run.log(lease.worker), lease.token);
     if wire.compared.contains(&own) {
         return Ok(Ok(false));
     }

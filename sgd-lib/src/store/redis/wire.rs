@@ -43,7 +43,7 @@ pub(super) struct Wire {
     /// Whom the server takes us for.
     user: String,
     open: bool,
-    /// The streams of which the store was asked, on this connection, whether it still has all of them.
+    /// The streams and tokens of whom the store was asked for, on this connection, whether it still has all.
     pub(super) compared: Vec<String>,
 }
 

@@ -43,7 +43,6 @@ pub(super) fn explore<S: System>(system: &S) -> Result<usize, Counterexample<S::
     };
     meet(system.beginning(), None, &mut waiting)?;
     while let Some((number, state)) = waiting.pop_front() {
-        if number % 50_000 == 0 { eprintln!("{number} of {}", waiting.len()); }
         for step in system.steps(&state) {
             meet(system.after(&state, step), Some((number, step)), &mut waiting)?;
         }
@@ -53,8 +52,9 @@ pub(super) fn explore<S: System>(system: &S) -> Result<usize, Counterexample<S::
 
 /// The steps that lead to the state of this number.
 fn way<S: Copy>(origins: &[Origin<S>], number: usize) -> Vec<S> {
-    let mut steps: Vec<_> =
-        std::iter::successors(origins[number], |(number, _)| origins[*number]).map(|(_, step)| step).collect();
+    let mut steps: Vec<_> = std::iter::successors(origins[number], |(number, _)| origins[*number])
+        .map(|(_, step)| step)
+        .collect();
     steps.reverse();
     steps
 }

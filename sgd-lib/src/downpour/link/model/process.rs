@@ -125,7 +125,13 @@ impl Process {
     }
 
     /// The next step: the store, and the process, after it.
-    pub(super) fn step(&self, store: &MemoryStore, size: &Size, fold: bool, broken: Broken) -> (MemoryStore, Self) {
+    pub(super) fn step(
+        &self,
+        store: &MemoryStore,
+        size: &Size,
+        fold: bool,
+        broken: Broken,
+    ) -> (MemoryStore, Self) {
         let mut next = self.clone();
         if let Phase::Claiming = self.phase {
             let store = store.fork();
@@ -135,7 +141,7 @@ impl Process {
         if let Phase::Working(working) = &mut next.phase
             && working.request.is_none()
         {
-            working.train(self.worker, size, fold);
+            working.train(self.worker, self.number, size, fold);
         }
         let stepped = Stepped::new(store.fork(), self.told.clone(), broken);
         let done = next.phase.go_on(self.worker, size, &stepped);
@@ -190,7 +196,10 @@ impl Phase {
         let (run, rows) = (run(), size.rows());
         let register = |cursors: &Cursors, fetch: Option<&Cursors>| {
             let reader = Some((READER, cursors));
-            store.exchange(&run, &Exchange { reader, cursors: fetch, entries_per_stream: 64, ..Exchange::default() })
+            store.exchange(
+                &run,
+                &Exchange { reader, cursors: fetch, entries_per_stream: 64, ..Exchange::default() },
+            )
         };
         match self {
             Self::Loading(lease) => {
@@ -232,12 +241,14 @@ impl Working {
     }
 
     /// A minibatch, which adds 1 to a parameter of its own, and the request to push it; or to look what there is.
-    fn train(&mut self, worker: u32, size: &Size, fold: bool) {
+    fn train(&mut self, worker: u32, number: usize, size: &Size, fold: bool) {
         let snapshot = fold.then(|| self.base.clone());
         let at = self.progress.at.minibatch;
         let mut sent = Sent { push: None, payload: Vec::new(), snapshot };
         if at < size.minibatches {
-            self.theta[size.parameter(worker, at)] += 1.0;
+            let parameter = size.parameter(worker, at);
+            self.theta[parameter] += 1.0;
+            self.theta[size.rows()[0].1 + parameter] += number as f32;
             let mut replica = self.replica(size);
             replica.encode(1.0, false, &mut sent.payload).unwrap();
             self.keep(&mut replica);
@@ -278,8 +289,7 @@ impl Working {
         if matches!(reply.push, Some(PushOutcome::Fenced | PushOutcome::Gone)) || !reply.lease_held {
             return Phase::Ended("replaced");
         }
-        let size = self.end.rows[0].1;
-        let mut replica = Replica::new(self.base.clone(), Codec::F32, &[(1, size)], Coupling::Follows);
+        let mut replica = Replica::new(self.base.clone(), Codec::F32, &self.end.rows, Coupling::Follows);
         replica.parameters().copy_from_slice(&self.theta);
         if let Some(rebuilt) = reply.rebuilt.take() {
             replica.rebase(rebuilt);

@@ -59,7 +59,9 @@ fn counted_once(what: &str, parameters: &[f32], vector: &Vector, size: &Size) ->
             let (found, wanted) =
                 (parameters[size.parameter(worker, minibatch)], f32::from(u8::from(minibatch < stands)));
             if found != wanted {
-                return Err(format!("{what} has minibatch {minibatch} of worker {worker} {found} times, not {wanted}"));
+                return Err(format!(
+                    "{what} has minibatch {minibatch} of worker {worker} {found} times, not {wanted}"
+                ));
             }
         }
     }
@@ -76,7 +78,11 @@ fn left_alone(process: &Process, store: &MemoryStore, size: &Size, broken: Broke
     }
     let Some((_, base)) = process.at_rest() else { return Ok(()) };
     let all = load(&store, size)?;
-    if base == all.parameters { Ok(()) } else { Err(format!("a worker at rest has {base:?} of {:?}", all.parameters)) }
+    if base == all.parameters {
+        Ok(())
+    } else {
+        Err(format!("a worker at rest has {base:?} of {:?}", all.parameters))
+    }
 }
 
 /// Everybody stops, leases and locks end, and one successor after the other does what is left.
@@ -90,6 +96,6 @@ fn finishes(state: &State, size: &Size) -> Result<(), String> {
         }
     }
     let all = load(&store, size)?;
-    let done = all.parameters.iter().all(|parameter| *parameter == 1.0);
+    let done = all.parameters[..size.rows()[0].1].iter().all(|parameter| *parameter == 1.0);
     if done { Ok(()) } else { Err(format!("successors end with {:?}", all.parameters)) }
 }

@@ -233,7 +233,8 @@ impl Stepped {
 
     fn read(&self, run: &RunKeys, wanted: &Exchange<'_>) -> Result<Exchanged, StoreError> {
         let Exchange { cursors, entries_per_stream, .. } = *wanted;
-        let mut read = self.store.exchange(run, &Exchange { cursors, entries_per_stream, ..Exchange::default() })?;
+        let mut read =
+            self.store.exchange(run, &Exchange { cursors, entries_per_stream, ..Exchange::default() })?;
         if self.broken == Broken::NoGaps {
             for (stream, entries) in &mut read.entries {
                 let mut prev = cursors.and_then(|cursors| cursors.get(stream)).copied().unwrap_or_default();

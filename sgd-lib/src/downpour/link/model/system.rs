@@ -96,8 +96,9 @@ impl Model {
         let empty = MemoryStore::new();
         crate::state::put(&empty, &run().config(), &(), 0, None).unwrap();
         empty.fix_workers(&run(), self.size.workers).unwrap();
-        let parameters = vec![0.0; self.size.rows()[0].1];
-        let start = Snapshot { version: 1, vector: Vector::new(), parameters: codec::blob::pack(&parameters) };
+        let parameters = vec![0.0; 2 * self.size.rows()[0].1];
+        let start =
+            Snapshot { version: 1, vector: Vector::new(), parameters: codec::blob::pack(&parameters) };
         assert!(empty.write_snapshot(&run(), &start).unwrap());
         let workers = (0..self.size.workers).map(|worker| Process::worker(worker, worker as usize));
         let reader = self.size.reader.then(|| Process::reader(99));
@@ -115,7 +116,8 @@ impl Model {
         let mut next = state.clone();
         match step {
             Step::Process { index, fold } => {
-                let (store, stepped) = state.processes[index].step(&state.store, &self.size, fold, self.broken);
+                let (store, stepped) =
+                    state.processes[index].step(&state.store, &self.size, fold, self.broken);
                 next.processes[index] = process(stepped);
                 next.snapshots += u8::from(fold);
                 self.write(&mut next, store);

@@ -12,11 +12,14 @@ fn holds(size: Size) {
     }
 }
 
-/// A wrong state is found, for this reason.
-fn fails(broken: Broken, size: Size, wrong: &str) {
+/// What is wrong with the search, unless it finds a wrong state for this reason.
+fn missed((broken, size, wrong): (Broken, Size, &str)) -> Option<String> {
     match explore(&Model::new(size, broken)) {
-        Ok(states) => panic!("{broken:?} is not found in {states} states"),
-        Err(found) => assert!(found.wrong.contains(wrong), "{broken:?}: {}", found.wrong),
+        Ok(states) => Some(format!("{broken:?} is not found in {states} states")),
+        Err(found) => {
+            println!("{broken:?}, after {} steps: {}", found.steps.len(), found.wrong);
+            (!found.wrong.contains(wrong)).then(|| format!("{broken:?}: {}", found.wrong))
+        }
     }
 }
 
@@ -57,14 +60,24 @@ fn workers_fetch_snapshots() {
 fn each_broken_rule_is_found() {
     let snapshot = Size { snapshots: 1, minibatches: 2, successors: 0, ..Size::SMALL };
     let restart = Size { restarts: 1, minibatches: 2, ..Size::ALONE };
-    fails(Broken::NoFence, Size { minibatches: 2, ..Size::ALONE }, "2 times");
-    fails(Broken::NewNameForRetry, Size { lost_answers: 1, ..Size::ALONE }, "2 times");
-    fails(Broken::NoGaps, snapshot, "a worker at rest has");
-    fails(Broken::ReadersUnheeded, Size { reader: true, snapshots: 1, minibatches: 2, ..Size::ALONE }, "trimmed");
-    fails(Broken::NoComparison, restart, "");
-    fails(Broken::TokensWithoutTime, restart, "");
-    fails(Broken::ClaimUnknown, restart, "trimmed 100 times");
-    fails(Broken::StreamsBeforeEntries, Size::SMALL, "");
+    let successors = Size { minibatches: 2, ..Size::ALONE };
+    let reader = Size { reader: true, snapshots: 1, minibatches: 2, ..Size::ALONE };
+    let rules = [
+        (Broken::NoFence, successors, "2 times, not 1"),
+        (Broken::NewNameForRetry, Size { lost_answers: 1, ..Size::ALONE }, "2 times, not 1"),
+        (Broken::NoGaps, snapshot, "0 times, not 1"),
+        (Broken::StreamsBeforeEntries, Size::SMALL, ""),
+        (Broken::ReadersUnheeded, reader, "trimmed before it was read"),
+        (Broken::NoComparison, restart, "trimmed 100 times"),
+        (Broken::ClaimUnknown, restart, "trimmed 100 times"),
+        (
+            Broken::TokensWithoutTime,
+            Size { successors: 2, minibatches: 1, ..restart },
+            "a worker at rest has",
+        ),
+    ];
+    let missed: Vec<_> = rules.into_iter().filter_map(missed).collect();
+    assert!(missed.is_empty(), "{missed:#?}");
 }
 
 /// Minutes each; `make model`.
