@@ -15,6 +15,10 @@ ARGS ?=
 # Which benchmarks `make bench` runs; all without it.
 BENCH ?=
 
+# What `make fuzz` runs, all targets without it, and for how long each.
+TARGET ?=
+SECONDS ?= 60
+
 # Which images `make images` builds; all without it.
 IMAGES ?=
 
@@ -23,7 +27,7 @@ TRAIN_FLAGS := $(if $(DATA),--dataset '$(DATA)') $(if $(DATA_DIR),--data-dir '$(
                $(if $(WORKERS),--workers '$(WORKERS)') $(if $(TARGET),--target-accuracy '$(TARGET)') $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-kubectl lint fmt build bench template template-dist images grid-files deps
+.PHONY: help train test test-kubectl model fuzz sanitize lint fmt build bench template template-dist images grid-files deps
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +44,15 @@ test: deps ## Run every test
 
 test-kubectl: build ## Run the real kubectl, which must be on the PATH, against the local gateway
 	$(CARGO) test --release --locked --workspace --test scenarios kubectl -- --ignored
+
+model: ## Check the protocol of leases and log in more states than a test has time for
+	$(CARGO) test --release --locked -p sgd-lib --lib link::model -- --include-ignored --nocapture
+
+fuzz: ## Search for bytes that break a decoder, with nightly Rust and cargo-fuzz (TARGET=reply SECONDS=600)
+	scripts/fuzz.sh '$(SECONDS)' $(TARGET)
+
+sanitize: ## Test the unsafe code under an address sanitizer, with nightly Rust
+	scripts/sanitize.sh
 
 lint: ## Check format, lints and, where cargo-deny is, dependencies; warnings are errors
 	$(CARGO) fmt --all --check

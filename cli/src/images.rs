@@ -3,7 +3,7 @@
 //! As in MNIST, ink is bright (255) and paper is dark (0).
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -44,7 +44,7 @@ pub(crate) fn read(path: &Path, inputs: usize, transpose: Transpose) -> Result<I
     let mut file = File::open(path).with_context(|| format!("can't open {}", path.display()))?;
     let name = || path.display().to_string();
     if is_png(&mut file) {
-        return read_png(file, inputs).with_context(name);
+        return read_png(BufReader::new(file), inputs).with_context(name);
     }
     let images = read_images(path, transpose)?;
     check_size(images.width, images.height, inputs).with_context(name)?;
@@ -69,14 +69,18 @@ fn check_size(width: usize, height: usize, inputs: usize) -> Result<()> {
     Ok(())
 }
 
-fn read_png(file: File, inputs: usize) -> Result<Images> {
-    let mut decoder = Decoder::new_with_limits(BufReader::new(file), DECODER_LIMITS);
+pub(crate) fn read_png(file: impl BufRead + Seek, inputs: usize) -> Result<Images> {
+    let mut decoder = Decoder::new_with_limits(file, DECODER_LIMITS);
     // Palettes and small depths become 8 bits, 16 bits lose their lower half.
     decoder.set_transformations(Transformations::normalize_to_color8());
     let header = decoder.read_header_info()?;
     let (width, height) = (header.width as usize, header.height as usize);
     check_size(width, height, inputs)?;
     let mut reader = decoder.read_info()?;
+    // The decoder (png 0.18.1) panics where it expands a palette that ends within a colour.
+    if let Some(bytes) = reader.info().palette.as_ref().map(|palette| palette.len()).filter(|n| n % 3 != 0) {
+        bail!("a palette of {bytes} bytes; a colour takes three");
+    }
     let mut buffer = vec![0; reader.output_buffer_size().context("the image is too large")?];
     let frame = reader.next_frame(&mut buffer)?;
     let samples = &buffer[..frame.buffer_size()];
@@ -144,6 +148,17 @@ mod tests {
         assert_eq!(read_written(ColorType::Rgba, Eight, &[255, 255, 255, 128, 0, 0, 0, 255]), [128, 0]);
         assert_eq!(read_written(ColorType::Rgba, Sixteen, &[255; 16]), [255, 255]);
         assert_eq!(read_written(ColorType::Indexed, Eight, &[1, 0]), [255, 0]);
+    }
+
+    #[test]
+    fn a_palette_that_ends_within_a_colour_is_refused() {
+        let mut bytes = Vec::new();
+        let mut encoder = Encoder::new(&mut bytes, SIZE.0, SIZE.1);
+        encoder.set_color(ColorType::Indexed);
+        encoder.set_palette(&[0, 0, 0, 255][..]);
+        encoder.write_header().unwrap().write_image_data(&[0, 0]).unwrap();
+        let error = read_png(std::io::Cursor::new(bytes), 2).unwrap_err().to_string();
+        assert_eq!(error, "a palette of 4 bytes; a colour takes three");
     }
 
     #[test]

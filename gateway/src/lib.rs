@@ -23,6 +23,8 @@ mod digest;
 mod draining;
 mod error;
 mod following;
+#[doc(hidden)]
+pub mod fuzzing;
 mod images;
 mod kubernetes;
 mod lines;

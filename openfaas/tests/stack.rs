@@ -106,7 +106,7 @@ fn a_wrong_file_is_explained() {
         ("provider: {name: openfaas}\nfunctions:\n  f: 1", "line 3: function `f`: found 1, wanted a mapping"),
         (
             "a: ${b",
-            "line 1: found \"${b\", wanted a substitution such as ${NAME} or ${NAME:-default} ($$ stands for one dollar sign)",
+            "line 1: found \"${b\", wanted a substitution such as ${NAME} or ${NAME:-default} ($$ stands for one dollar sign), and at most 1048576 bytes in all",
         ),
     ] {
         assert_eq!(parse(text).unwrap_err().to_string(), message);

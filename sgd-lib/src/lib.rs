@@ -83,6 +83,15 @@ pub mod store;
 /// ```
 pub use sgd_macros::stateful;
 
+/// Decoders of what comes from files, connections and stores, on bytes in memory, with what has to hold for
+/// whatever they are given: for the package `fuzz`, nobody else.
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::dataset::fuzzing::{chunk_fits, idx, mat, prepared_header};
+    pub use crate::downpour::fuzzing::{STATES, state};
+    pub use crate::store::fuzzing::{log_reply, reply};
+}
+
 /// What the code that [`macro@stateful`] generates calls; nobody else should.
 #[doc(hidden)]
 pub mod __private {

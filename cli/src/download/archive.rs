@@ -1,7 +1,7 @@
 //! Takes files out of a zip archive.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use zip::ZipArchive;
@@ -33,16 +33,29 @@ const LARGEST_MEMBER: u64 = 1 << 30;
 /// # Errors
 /// The archive is damaged or lacks a member, a member is too large, or a file can't be written.
 pub(crate) fn extract(path: &Path, folder: &str, members: &[&str], dir: &Path) -> Result<(), ArchiveError> {
-    let failed = |source| ArchiveError::Archive { path: path.to_owned(), source };
     let file = File::open(path).map_err(|source| ArchiveError::Io { path: path.to_owned(), source })?;
-    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(failed)?;
+    each_member(BufReader::new(file), path, folder, members, |entry, member| {
+        write_member(entry, path, &dir.join(member))
+    })
+}
+
+/// Hands `members` of `folder` in the archive that `file` reads to `take`, one after another.
+pub(crate) fn each_member(
+    file: impl Read + Seek,
+    path: &Path,
+    folder: &str,
+    members: &[&str],
+    mut take: impl FnMut(&mut dyn Read, &str) -> Result<(), ArchiveError>,
+) -> Result<(), ArchiveError> {
+    let failed = |source| ArchiveError::Archive { path: path.to_owned(), source };
+    let mut archive = ZipArchive::new(file).map_err(failed)?;
     for member in members {
         let name = format!("{folder}{member}");
-        let entry = archive.by_name(&name).map_err(|source| match source {
+        let mut entry = archive.by_name(&name).map_err(|source| match source {
             ZipError::FileNotFound => ArchiveError::Missing { path: path.to_owned(), member: name.clone() },
             source => failed(source),
         })?;
-        write_member(entry, path, &dir.join(member))?;
+        take(&mut entry, member)?;
     }
     Ok(())
 }

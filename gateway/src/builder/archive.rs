@@ -26,7 +26,7 @@ pub(crate) enum ArchiveError {
     #[error("cannot read the tar: {0}")]
     Read(#[from] io::Error),
     #[error(
-        "the tar has more than {ENTRY_LIMIT} entries: is there a folder in the context that does not belong there?"
+        "the tar has more than {ENTRY_LIMIT} entries, with the folders that lead to them: is there a folder in the context that does not belong there?"
     )]
     TooMany,
     #[error("the tar's entry {0:?} is not {CONTEXT}/ and a path inside of it, nor {CONFIG_FILE}")]
@@ -99,6 +99,10 @@ fn add(nodes: &mut BTreeMap<PathBuf, Node>, path: PathBuf, node: Node) -> Result
     for folder in path.ancestors().skip(1).filter(|folder| *folder != Path::new("")) {
         if *nodes.entry(folder.to_owned()).or_insert(Node::Folder) != Node::Folder {
             return Err(ArchiveError::Twice(shown(&Path::new(CONTEXT).join(folder))));
+        }
+        // A path of 4 KiB can name two thousand folders, each of which takes memory.
+        if nodes.len() > ENTRY_LIMIT {
+            return Err(ArchiveError::TooMany);
         }
     }
     let folder = node == Node::Folder;

@@ -11,7 +11,7 @@
 //! - `cargo`: the build
 //! - `log`: the answer
 
-mod archive;
+pub(crate) mod archive;
 mod cargo;
 #[cfg(test)]
 #[path = "../../tests/support/faas_cli.rs"]

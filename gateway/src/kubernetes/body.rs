@@ -10,7 +10,7 @@ use super::failure::Failure;
 const MERGE_PATCHES: [&str; 2] = ["application/merge-patch+json", "application/strategic-merge-patch+json"];
 
 /// Reads a JSON object; nothing at all is one without fields.
-pub(super) fn read_json(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Failure> {
+pub(crate) fn read_json(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Failure> {
     let found = media_type(headers);
     if !matches!(found, "" | "application/json" | "*/*") && !bytes.is_empty() {
         return Err(Failure::media_type(found, "application/json"));
@@ -19,7 +19,7 @@ pub(super) fn read_json(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Fail
 }
 
 /// Reads a merge patch.
-pub(super) fn read_merge_patch(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Failure> {
+pub(crate) fn read_merge_patch(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Failure> {
     let found = media_type(headers);
     if !MERGE_PATCHES.contains(&found) {
         return Err(Failure::media_type(found, MERGE_PATCHES[0]));

@@ -11,7 +11,7 @@
 //! - `objects`, `store`: the objects, their versions, and what changed
 //! - `requests`, `table`, `watch`, `logs`, `pods`, `scale`, `failure`: the answers
 
-mod body;
+pub(crate) mod body;
 mod discovery;
 mod failure;
 mod kind;
@@ -23,7 +23,7 @@ mod scale;
 mod selector;
 mod store;
 mod table;
-mod target;
+pub(crate) mod target;
 mod watch;
 
 use axum::Router;

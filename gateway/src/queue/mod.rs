@@ -7,7 +7,7 @@
 mod callback;
 mod calls;
 mod dispatcher;
-mod policy;
+pub(crate) mod policy;
 mod spool;
 
 use std::path::Path;

@@ -56,7 +56,7 @@ impl Policy {
 }
 
 /// A number of seconds, or a date.
-fn retry_after(text: &str) -> Option<Duration> {
+pub(crate) fn retry_after(text: &str) -> Option<Duration> {
     let text = text.trim();
     let until = || httpdate::parse_http_date(text).ok();
     text.parse().ok().map(Duration::from_secs).or_else(|| {

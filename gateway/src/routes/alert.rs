@@ -14,7 +14,7 @@ use crate::specification::Alert;
 
 /// The part of AlertManager's message that matters here.
 #[derive(Debug, Deserialize)]
-struct Message {
+pub(crate) struct Message {
     status: Status,
     alerts: Vec<AlertEntry>,
 }

@@ -1,6 +1,6 @@
 //! The REST API of OpenFaaS's gateway.
 
-mod alert;
+pub(crate) mod alert;
 mod async_function;
 mod build;
 mod function;
@@ -85,7 +85,7 @@ pub(crate) async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, 
 }
 
 /// A JSON body, whatever its declared type: faas-cli declares none.
-async fn read_json<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> {
+pub(crate) async fn read_json<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> {
     let bytes = read_body(body, SYSTEM_BODY_LIMIT).await?;
     // A list would be taken for a struct's fields in their order, and an empty one for all defaults.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
@@ -114,7 +114,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 }
 
 /// The function that a path segment names, in the one namespace there is.
-fn function_name(segment: &str) -> Result<String, Refusal> {
+pub(crate) fn function_name(segment: &str) -> Result<String, Refusal> {
     let function = FunctionRef::parse(segment).map_err(|error| Refusal::Invalid(error.to_string()))?;
     check_namespace(&function.namespace).map_err(Refusal::NotFound)?;
     Ok(function.name)

@@ -89,7 +89,7 @@ fn is_refused(mut error: &(dyn Error + 'static)) -> bool {
 }
 
 /// The number of calls in a text of metrics.
-fn in_flight(metrics: &str) -> f64 {
+pub(crate) fn in_flight(metrics: &str) -> f64 {
     let values = metrics.lines().filter_map(|line| {
         let (name, value) = line.rsplit_once(' ')?;
         let name = name.split('{').next()?;

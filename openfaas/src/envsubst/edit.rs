@@ -2,6 +2,8 @@
 //!
 //! Offsets and lengths count bytes, as in the original; one inside a character moves to its end.
 
+use crate::stack::MAX_FILE;
+
 /// `${V:from:length}`: the value itself where a number is none, as in bash.
 pub(super) fn slice(value: &str, from: &str, length: Option<&str>) -> String {
     let Ok(from) = from.parse::<i64>() else { return value.to_owned() };
@@ -29,8 +31,15 @@ pub(super) fn casing(value: &str, operator: &str) -> String {
     }
 }
 
-/// `${V/old/new}`; `place` is empty (the first), `/` (all), `#` (at the start) or `%` (at the end).
-pub(super) fn replace(value: &str, place: &str, old: &str, new: Option<&str>) -> String {
+/// `${V/old/new}`; `place` is empty (the first), `/` (all), `#` (at the start) or `%` (at the end). `None` where all
+/// would be longer than a file may be.
+pub(super) fn replace(value: &str, place: &str, old: &str, new: Option<&str>) -> Option<String> {
+    let text = new.unwrap_or_default();
+    let longest = value.len().saturating_add(value.matches(old).count().saturating_mul(text.len()));
+    (longest <= MAX_FILE || place != "/").then(|| replaced(value, place, old, new))
+}
+
+fn replaced(value: &str, place: &str, old: &str, new: Option<&str>) -> String {
     let text = new.unwrap_or_default();
     let anchored = match (place, new) {
         ("/", _) => return value.replace(old, text),

@@ -8,6 +8,8 @@
 
 mod edit;
 
+use crate::stack::MAX_FILE;
+
 /// Substitutions inside substitutions end here.
 const MAX_DEPTH: usize = 32;
 
@@ -15,7 +17,7 @@ const MAX_DEPTH: usize = 32;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "line {line}: found {found:?}, wanted a substitution such as ${{NAME}} or ${{NAME:-default}} \
-     ($$ stands for one dollar sign)"
+     ($$ stands for one dollar sign), and at most {MAX_FILE} bytes in all"
 )]
 pub struct SubstitutionError {
     /// Where it starts, from 1.
@@ -27,7 +29,7 @@ pub struct SubstitutionError {
 /// Replaces every substitution in `text`; `lookup` gives a variable's value.
 ///
 /// # Errors
-/// A `${` that does not begin a substitution.
+/// A `${` that does not begin a substitution, or a text that grows beyond [`MAX_FILE`] bytes.
 pub fn substitute(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<String, SubstitutionError> {
     let mut parser = Parser { text, at: 0, lookup: &lookup };
     let mut out = String::with_capacity(text.len());
@@ -37,11 +39,15 @@ pub fn substitute(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Result
             return Ok(out);
         }
         let start = parser.at;
-        let value = parser.substitution(0).ok_or_else(|| SubstitutionError {
+        let wrong = || SubstitutionError {
             line: text[..start].matches('\n').count() + 1,
             found: text[start..].lines().next().unwrap_or_default().chars().take(40).collect(),
-        })?;
+        };
+        let value = parser.substitution(0).ok_or_else(wrong)?;
         out.push_str(&value);
+        if out.len() > MAX_FILE {
+            return Err(wrong());
+        }
     }
 }
 
@@ -139,6 +145,9 @@ impl Parser<'_> {
         let mut default = String::new();
         while self.peek()? != '}' {
             default.push_str(&self.operand(|c| c == '}', false, depth)?);
+            if default.len() > MAX_FILE {
+                return None;
+            }
         }
         self.take("}")?;
         Some(if value.is_empty() { default } else { value })
@@ -177,7 +186,7 @@ impl Parser<'_> {
         }
         let new = if self.peek()? == '}' { None } else { Some(self.operand(|c| c == '}', true, depth)?) };
         self.take("}")?;
-        Some(edit::replace(value, place, &old, new.as_deref()))
+        edit::replace(value, place, &old, new.as_deref())
     }
 
     fn removal(&mut self, value: &str, side: char, depth: usize) -> Option<String> {
@@ -254,13 +263,23 @@ mod tests {
         assert_eq!(
             substitute("x: ${V-d}", lookup).unwrap_err().to_string(),
             "line 1: found \"${V-d}\", wanted a substitution such as ${NAME} or ${NAME:-default} \
-             ($$ stands for one dollar sign)"
+             ($$ stands for one dollar sign), and at most 1048576 bytes in all"
         );
     }
 
     #[test]
     fn deep_nesting_is_an_error_not_a_stack_overflow() {
         assert!(substitute(&"${A:-".repeat(100_000), lookup).is_err());
+        // A text of 1 MiB times one of 100 kB would be 100 GB.
+        let long = |_: &str| Some("x".repeat(100_000));
+        let new = "y".repeat(1 << 20);
+        assert!(substitute(&format!("${{A//x/{new}}}"), long).is_err());
+        assert!(substitute(&"${A}".repeat(11), long).is_err());
+        assert!(
+            substitute(&format!("${{N:-{}}}", "${A}".repeat(11)), |name| (name == "A")
+                .then(|| "x".repeat(100_000)))
+            .is_err()
+        );
     }
 
     proptest! {

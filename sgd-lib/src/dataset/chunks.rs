@@ -37,7 +37,7 @@ pub struct Manifest {
 
 impl Manifest {
     /// Checks every field against the limits.
-    fn check(&self) -> Result<(), DatasetError> {
+    pub(crate) fn check(&self) -> Result<(), DatasetError> {
         let error =
             |field, found: String, wanted: String| Err(DatasetError::Manifest { field, found, wanted });
         if let Err(bounds) = self.shape.check() {
@@ -112,13 +112,17 @@ impl ExactSizeIterator for Chunks<'_> {}
 #[expect(clippy::expect_used, reason = "writing into a Vec can't fail")]
 fn encode(index: u32, digest: u64, payload: &[u8]) -> Vec<u8> {
     let mut deflate = DeflateEncoder::new(vec![0; HEADER_BYTES], Compression::fast());
-    let mut chunk =
-        deflate.write_all(payload).and_then(|()| deflate.finish()).expect("a Vec takes every byte");
+    let chunk = deflate.write_all(payload).and_then(|()| deflate.finish()).expect("a Vec takes every byte");
+    frame(index, digest, payload.len(), chunk)
+}
+
+/// Fills in the header before deflated bytes.
+fn frame(index: u32, digest: u64, payload: usize, mut chunk: Vec<u8>) -> Vec<u8> {
     let crc = crc32fast::hash(&chunk[HEADER_BYTES..]);
     chunk[..4].copy_from_slice(&MAGIC);
     chunk[4..8].copy_from_slice(&index.to_le_bytes());
     chunk[8..16].copy_from_slice(&digest.to_le_bytes());
-    chunk[16..20].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+    chunk[16..20].copy_from_slice(&(payload as u32).to_le_bytes());
     chunk[20..24].copy_from_slice(&crc.to_le_bytes());
     let crc = crc32fast::hash(&chunk[..24]);
     chunk[24..28].copy_from_slice(&crc.to_le_bytes());
@@ -167,6 +171,12 @@ impl ChunkWriter {
         Ok(Rebuild::Missing(Box::new(Self { writer, manifest: manifest.clone(), index: 0, payload })))
     }
 
+    /// The chunk that is due with what follows the header in `chunk`.
+    pub(super) fn mended(&self, chunk: &[u8]) -> Vec<u8> {
+        let deflated = chunk.get(HEADER_BYTES..).unwrap_or_default();
+        frame(self.index, self.manifest.digest, self.due(), [&[0; HEADER_BYTES], deflated].concat())
+    }
+
     /// The index of the chunk that is due.
     pub fn next_index(&self) -> u32 {
         self.index
@@ -181,13 +191,18 @@ impl ChunkWriter {
         if self.index == self.manifest.chunks {
             return Err(self.error("one more chunk", format!("{} chunks in all", self.manifest.chunks)));
         }
-        let before = u64::from(self.index) * CHUNK_BYTES as u64;
-        let due = (self.manifest.shape.payload_bytes() - before).min(CHUNK_BYTES as u64) as usize;
+        let due = self.due();
         self.check_header(chunk, due)?;
         self.inflate(&chunk[HEADER_BYTES..], due)?;
         self.writer.write(&self.payload[..due])?;
         self.index += 1;
         Ok(())
+    }
+
+    /// Bytes of payload in the chunk that is due.
+    fn due(&self) -> usize {
+        let before = u64::from(self.index) * CHUNK_BYTES as u64;
+        self.manifest.shape.payload_bytes().saturating_sub(before).min(CHUNK_BYTES as u64) as usize
     }
 
     /// Puts the data set in the cache and opens it.

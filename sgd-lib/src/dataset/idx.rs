@@ -20,25 +20,35 @@ use super::{
 pub(crate) const MAX_INFLATION: u64 = 1032;
 
 /// An IDX file whose header has been read and checked against what the file can hold.
-struct IdxFile<const DIMENSIONS: usize> {
+struct IdxFile<'a, const DIMENSIONS: usize> {
     path: PathBuf,
-    input: Box<dyn Read>,
+    input: Box<dyn Read + 'a>,
     sizes: [u32; DIMENSIONS],
 }
 
-impl<const DIMENSIONS: usize> IdxFile<DIMENSIONS> {
+impl<'a, const DIMENSIONS: usize> IdxFile<'a, DIMENSIONS> {
     /// Opens a file and reads its header. `most` bounds each size.
     fn open(path: &Path, most: [u64; DIMENSIONS]) -> Result<Self, DatasetError> {
         let file = File::open(path).map_err(DatasetError::io(path, "open"))?;
         let bytes = file.metadata().map_err(DatasetError::io(path, "read the size of"))?.len();
-        let mut file = BufReader::with_capacity(1 << 16, file);
+        Self::read_from(path, BufReader::with_capacity(1 << 16, file), bytes, most)
+    }
+
+    /// Reads the header of a file of so many `bytes`, which `file` reads.
+    fn read_from(
+        path: &Path,
+        mut file: impl BufRead + 'a,
+        bytes: u64,
+        most: [u64; DIMENSIONS],
+    ) -> Result<Self, DatasetError> {
         let zipped = file.fill_buf().map_err(DatasetError::io(path, "read"))?.starts_with(&[0x1f, 0x8b]);
-        let input: Box<dyn Read> = if zipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+        let input: Box<dyn Read + 'a> =
+            if zipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
         let mut idx = Self { path: path.to_owned(), input, sizes: [0; DIMENSIONS] };
         idx.read_magic()?;
         for size in 0..DIMENSIONS {
             let mut word = [0; 4];
-            idx.read(&mut word, "the header")?;
+            idx.take(&mut word, "the header")?;
             idx.sizes[size] = u32::from_be_bytes(word);
         }
         idx.check_sizes(most)?;
@@ -49,7 +59,7 @@ impl<const DIMENSIONS: usize> IdxFile<DIMENSIONS> {
 
     fn read_magic(&mut self) -> Result<(), DatasetError> {
         let mut magic = [0; 4];
-        self.read(&mut magic, "the header")?;
+        self.take(&mut magic, "the header")?;
         let wanted = 0x0800 + DIMENSIONS as u32;
         match u32::from_be_bytes(magic) {
             found if found == wanted => Ok(()),
@@ -91,7 +101,7 @@ impl<const DIMENSIONS: usize> IdxFile<DIMENSIONS> {
         self.sizes.iter().map(|size| u64::from(*size)).product()
     }
 
-    fn read(&mut self, buffer: &mut [u8], what: &str) -> Result<(), DatasetError> {
+    fn take(&mut self, buffer: &mut [u8], what: &str) -> Result<(), DatasetError> {
         self.input.read_exact(buffer).map_err(|error| self.read_error(error, what))
     }
 
@@ -121,18 +131,29 @@ impl<const DIMENSIONS: usize> IdxFile<DIMENSIONS> {
     }
 }
 
+/// Images, rows and columns that a file may have.
+const MOST_IMAGES: [u64; 3] = [MAX_IMAGES, MAX_SIDE as u64, MAX_SIDE as u64];
+
 /// The images of an IDX file, read one by one.
-pub(crate) struct IdxImages {
-    file: IdxFile<3>,
+pub(crate) struct IdxImages<'a> {
+    file: IdxFile<'a, 3>,
     transposed: bool,
     stored: Vec<u8>,
 }
 
-impl IdxImages {
+impl<'a> IdxImages<'a> {
     pub(crate) fn open(path: &Path, transposed: bool) -> Result<Self, DatasetError> {
-        let file = IdxFile::open(path, [MAX_IMAGES, MAX_SIDE.into(), MAX_SIDE.into()])?;
+        Ok(Self::new(IdxFile::open(path, MOST_IMAGES)?, transposed))
+    }
+
+    /// The same of bytes in memory.
+    pub(super) fn of_bytes(path: &Path, bytes: &'a [u8], transposed: bool) -> Result<Self, DatasetError> {
+        Ok(Self::new(IdxFile::read_from(path, bytes, bytes.len() as u64, MOST_IMAGES)?, transposed))
+    }
+
+    fn new(file: IdxFile<'a, 3>, transposed: bool) -> Self {
         let pixels = file.sizes[1] as usize * file.sizes[2] as usize;
-        Ok(Self { file, transposed, stored: vec![0; pixels] })
+        Self { file, transposed, stored: vec![0; pixels] }
     }
 
     pub(crate) fn count(&self) -> u64 {
@@ -156,7 +177,7 @@ impl IdxImages {
     ) -> Result<(), DatasetError> {
         let mut upright = vec![0; self.stored.len()];
         for _ in 0..self.count() {
-            self.file.read(&mut self.stored, "the images")?;
+            self.file.take(&mut self.stored, "the images")?;
             if self.transposed {
                 transpose(&self.stored, self.size().0 as usize, &mut upright);
                 sink(&upright)?;
@@ -170,9 +191,17 @@ impl IdxImages {
 
 /// All labels of an IDX file, as stored.
 pub(crate) fn read_idx_labels(path: &Path) -> Result<Vec<u8>, DatasetError> {
-    let mut file = IdxFile::<1>::open(path, [MAX_IMAGES])?;
+    labels(IdxFile::open(path, [MAX_IMAGES])?)
+}
+
+/// The same of bytes in memory.
+pub(super) fn labels_of_bytes(path: &Path, bytes: &[u8]) -> Result<Vec<u8>, DatasetError> {
+    labels(IdxFile::read_from(path, bytes, bytes.len() as u64, [MAX_IMAGES])?)
+}
+
+fn labels(mut file: IdxFile<'_, 1>) -> Result<Vec<u8>, DatasetError> {
     let mut labels = vec![0; file.values() as usize];
-    file.read(&mut labels, "the labels")?;
+    file.take(&mut labels, "the labels")?;
     file.finish()?;
     Ok(labels)
 }

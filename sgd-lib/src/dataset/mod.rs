@@ -14,6 +14,7 @@ mod catalog;
 mod chunks;
 mod classes;
 mod error;
+pub(crate) mod fuzzing;
 mod header;
 mod idx;
 mod images;

@@ -146,6 +146,9 @@ impl DataRef {
     }
 }
 
+/// Workers, and samples per minibatch, that a run may have: memory is taken for each.
+const MOST: u32 = 1 << 16;
+
 /// Everything that setup decided about a run. Immutable.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunConfig {
@@ -281,8 +284,12 @@ impl RunConfig {
             let error = || ConfigError { field, found: value.to_string(), wanted: "1 or more" };
             if value >= 1 { Ok(()) } else { Err(error()) }
         };
-        positive("number_of_workers", self.workers)?;
-        positive("batch_size", self.batch_size)?;
+        let bounded = |field, value: u32| {
+            let error = || ConfigError { field, found: value.to_string(), wanted: "1 to 65536" };
+            if (1..=MOST).contains(&value) { Ok(()) } else { Err(error()) }
+        };
+        bounded("number_of_workers", self.workers)?;
+        bounded("batch_size", self.batch_size)?;
         positive("n_fetch", self.n_fetch)?;
         positive("n_push", self.n_push)?;
         positive("n_sync", self.n_sync)?;

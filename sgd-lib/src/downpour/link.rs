@@ -5,6 +5,8 @@
 
 mod far_end;
 mod global_end;
+#[cfg(test)]
+mod model;
 mod reconnection;
 mod snapshots;
 #[cfg(test)]

@@ -31,6 +31,7 @@ mod evaluator;
 mod event;
 #[cfg(test)]
 mod fuse;
+pub(crate) mod fuzzing;
 mod link;
 mod log;
 mod nodes;

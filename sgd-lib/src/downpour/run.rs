@@ -190,11 +190,12 @@ impl Run {
     /// A run that exists.
     ///
     /// # Errors
-    /// There is none of this name, or the store fails.
+    /// There is none of this name, its configuration is out of range, or the store fails.
     pub fn open(store: Arc<dyn Store>, name: &str) -> Result<Self, RunError> {
         let keys = RunKeys::new(name)?;
         let found = state::get::<RunConfig>(&*store, &keys.config())?;
         let config = found.ok_or_else(|| RunError::Unknown { run: name.to_owned() })?.value;
+        config.validate()?;
         Ok(Self::new(store, keys, config))
     }
 

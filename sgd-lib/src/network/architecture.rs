@@ -9,10 +9,27 @@ use serde::{Deserialize, Serialize};
 /// Its parameters are one flat `f32` vector, layer after layer: the weights,
 /// row-major with one row of `layer.outputs` values per input, then one row of biases.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Widths")]
 pub struct Architecture {
     inputs: usize,
     hidden: Vec<usize>,
     outputs: usize,
+}
+
+/// What stands in a store, which may be anything.
+#[derive(Deserialize)]
+struct Widths {
+    inputs: usize,
+    hidden: Vec<usize>,
+    outputs: usize,
+}
+
+impl TryFrom<Widths> for Architecture {
+    type Error = ArchitectureError;
+
+    fn try_from(Widths { inputs, hidden, outputs }: Widths) -> Result<Self, ArchitectureError> {
+        Self::new(inputs, &hidden, outputs)
+    }
 }
 
 /// A network whose shape can't be.
@@ -122,6 +139,16 @@ mod tests {
         assert_eq!(layers[1].biases.end, network.parameter_count());
         assert_eq!(network.parameter_count(), 83_247);
         assert_eq!(network.rows(), [(785, 100), (101, 47)]);
+    }
+
+    #[test]
+    fn an_impossible_shape_does_not_come_out_of_a_store() {
+        let written = |shape: &(usize, Vec<usize>, usize)| crate::state::encode("k", shape).unwrap();
+        let read = |bytes: &[u8]| crate::state::decode::<Architecture>("k", bytes);
+        let network = Architecture::new(784, &[100], 47).unwrap();
+        assert_eq!(read(&written(&(784, vec![100], 47))).unwrap(), network);
+        let error = read(&written(&(usize::MAX, vec![usize::MAX], 1))).unwrap_err().to_string();
+        assert!(error.contains("the input width is 18446744073709551615"), "{error}");
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub enum PushOutcome {
 }
 
 /// What a round trip brought.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Exchanged {
     /// What became of the push, if there was one.
     pub push: Option<PushOutcome>,

@@ -1,11 +1,14 @@
 //! The store in this process's memory: for tests and for runs of a single function.
 
 mod claims;
+mod clock;
+#[cfg(test)]
+mod model;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::{
     Claim, ClaimRequest, Control, Cursors, Entry, EntryId, Exchange, Exchanged, FIRST_NODE, Lease,
@@ -20,7 +23,7 @@ pub struct MemoryStore {
     news: Condvar,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Inner {
     values: HashMap<String, Expiring<Versioned<Vec<u8>>>>,
     blobs: HashMap<String, Expiring<Vec<u8>>>,
@@ -30,7 +33,7 @@ struct Inner {
 }
 
 /// What one run keeps besides typed state and blobs.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct RunState {
     control: Control,
     places: HashMap<String, u32>,
@@ -42,12 +45,13 @@ struct RunState {
     events: Vec<Vec<u8>>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Log {
     last: EntryId,
     entries: Vec<Entry>,
 }
 
+#[derive(Clone)]
 struct Expiring<T> {
     value: T,
     until: Option<Instant>,
@@ -55,18 +59,18 @@ struct Expiring<T> {
 
 impl<T> Expiring<T> {
     fn new(value: T, ttl: Option<Duration>) -> Self {
-        Self { value, until: ttl.map(|ttl| Instant::now() + ttl) }
+        Self { value, until: ttl.map(|ttl| clock::now() + ttl) }
     }
 
     fn alive(&self) -> Option<&T> {
-        self.until.is_none_or(|until| Instant::now() < until).then_some(&self.value)
+        self.until.is_none_or(|until| clock::now() < until).then_some(&self.value)
     }
 
     /// Lives for `ttl` from now on, unless it is over.
     fn renew(&mut self, ttl: Duration) -> bool {
         let alive = self.alive().is_some();
         if alive {
-            self.until = Some(Instant::now() + ttl);
+            self.until = Some(clock::now() + ttl);
         }
         alive
     }
@@ -94,11 +98,6 @@ impl Inner {
     }
 }
 
-fn system_ms() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
 impl RunState {
     fn push(&mut self, worker: u32, entry: &Entry) -> PushOutcome {
         let Some(log) = self.logs.get_mut(&worker) else { return PushOutcome::Gone };
@@ -122,6 +121,33 @@ impl RunState {
             self.leases.insert(lease.worker, Expiring::new(lease.value(), Some(lease.ttl)));
         }
         ours
+    }
+
+    /// False where the stored version is not the one before, or a stream lacks the entry that the snapshot goes
+    /// up to.
+    fn replace_snapshot(&mut self, snapshot: &Snapshot) -> bool {
+        let stored = self.snapshot.as_ref().map_or(0, |stored| stored.version);
+        if stored + 1 != snapshot.version {
+            return self.snapshot.as_ref() == Some(snapshot);
+        }
+        let has = |stream: &u32, id| {
+            self.logs.get(stream).is_some_and(|log| log.entries.iter().any(|entry| entry.id == id))
+        };
+        let whole =
+            snapshot.vector.iter().all(|(stream, mark)| mark.id == EntryId::ZERO || has(stream, mark.id));
+        if whole {
+            self.snapshot = Some(snapshot.clone());
+        }
+        whole
+    }
+
+    /// Drops what is before a snapshot's vector and was read by these readers.
+    fn trim(&mut self, vector: &Vector, readers: &BTreeMap<u32, Cursors>) {
+        for (stream, id) in trim_to(vector, readers) {
+            if let Some(log) = self.logs.get_mut(&stream) {
+                log.entries.retain(|entry| entry.id >= id);
+            }
+        }
     }
 
     fn has_news(&self, cursors: &Cursors) -> bool {
@@ -175,7 +201,7 @@ impl Store for MemoryStore {
     }
 
     fn now_ms(&self) -> Result<u64, StoreError> {
-        Ok(system_ms())
+        Ok(clock::since_1970_ms())
     }
 
     fn register_run(&self, run: &RunKeys) -> Result<(), StoreError> {
@@ -306,17 +332,12 @@ impl Store for MemoryStore {
     fn write_snapshot(&self, run: &RunKeys, snapshot: &Snapshot, _: Instant) -> Result<bool, StoreError> {
         let mut inner = self.inner();
         let state = inner.state(run);
-        let stored = state.snapshot.as_ref().map_or(0, |stored| stored.version);
-        if stored + 1 != snapshot.version {
-            return Ok(state.snapshot.as_ref() == Some(snapshot));
+        let written = state.replace_snapshot(snapshot);
+        if written {
+            let readers = state.readers.clone();
+            state.trim(&snapshot.vector, &readers);
         }
-        state.snapshot = Some(snapshot.clone());
-        for (stream, id) in trim_to(&snapshot.vector, &state.readers) {
-            if let Some(log) = state.logs.get_mut(&stream) {
-                log.entries.retain(|entry| entry.id >= id);
-            }
-        }
-        Ok(true)
+        Ok(written)
     }
 
     fn readers(&self, run: &RunKeys) -> Result<BTreeMap<u32, Cursors>, StoreError> {

@@ -33,6 +33,7 @@ pub use keys::{FIRST_NODE, FROM_ABOVE, RunIdError, RunKeys};
 pub use lease::{Claim, ClaimRequest, Lease};
 pub use memory::MemoryStore;
 pub use redis::RedisStore;
+pub(crate) use redis::fuzzing;
 pub use snapshot::{Mark, Snapshot, Vector, progress};
 
 /// How long the keys of a run live after they were last created or written whole.

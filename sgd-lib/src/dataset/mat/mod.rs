@@ -73,8 +73,18 @@ pub(crate) type Scratch<'a> = &'a dyn Fn() -> Result<File, DatasetError>;
 /// Reads a MATLAB v5 file; the images go to scratch files.
 pub(crate) fn read(path: &Path, scratch: Scratch<'_>) -> Result<MatFile, DatasetError> {
     let file = File::open(path).map_err(DatasetError::io(path, "open"))?;
-    let mut left = file.metadata().map_err(DatasetError::io(path, "read the size of"))?.len();
-    let mut file = BufReader::with_capacity(1 << 16, file);
+    let bytes = file.metadata().map_err(DatasetError::io(path, "read the size of"))?.len();
+    read_from(path, BufReader::with_capacity(1 << 16, file), bytes, scratch)
+}
+
+/// The same of a file of so many `bytes`, which `file` reads.
+pub(super) fn read_from(
+    path: &Path,
+    mut file: impl BufRead,
+    bytes: u64,
+    scratch: Scratch<'_>,
+) -> Result<MatFile, DatasetError> {
+    let mut left = bytes;
     let big_endian = read_header(path, &mut file, &mut left)?;
     let mut found = None;
     while left > 0 {

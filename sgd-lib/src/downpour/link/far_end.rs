@@ -1,5 +1,8 @@
 //! The store's end of the link.
 
+#[cfg(test)]
+mod forked;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
@@ -49,6 +52,8 @@ pub(in crate::downpour) struct FarEnd {
     pub(super) global: Option<GlobalEnd>,
     /// Where a fetch brings the newest snapshot, not entries: what the worker pushed last.
     pub(super) recent: Option<Recent>,
+    /// For how long a fetch waits for a snapshot that somebody else makes: not for long enough to lose the lease.
+    pub(super) patience: Duration,
 }
 
 impl FarEnd {
@@ -62,6 +67,7 @@ impl FarEnd {
         base: &Folded,
         global: Option<GlobalEnd>,
     ) -> Self {
+        let patience = lease.ttl / 4;
         Self {
             store,
             run,
@@ -79,6 +85,7 @@ impl FarEnd {
             reconnected: false,
             global,
             recent: None,
+            patience,
         }
     }
 
@@ -113,7 +120,7 @@ impl FarEnd {
 
     /// A long minibatch must not cost the lease. A failure shows at the next push.
     fn renew(&mut self) {
-        let ends = || cursors(&self.read, None);
+        let ends = || self.known();
         let known = Some(Known { since: self.since, ends: &ends });
         let renewal = Exchange { lease: Some(&self.lease), known, ..Exchange::default() };
         let renewed = self.store.exchange(&self.run, &renewal).map(|exchanged| exchanged.reconnected);
@@ -155,7 +162,7 @@ impl FarEnd {
     /// Pushes, renews and fetches, as far as it is asked for or due. With it, how many entries of each stream were
     /// asked for.
     fn exchange(&mut self, entry: Option<&Entry>, request: &Request) -> Result<(Exchanged, usize), LogError> {
-        let ends = || cursors(&self.read, None);
+        let ends = || self.known();
         let cursors = if self.recent.is_some() { Cursors::new() } else { self.others() };
         let entries_per_stream = entries_per_read(&self.rows, cursors.len());
         let lately = self.lease.ttl / RENEWALS_PER_LEASE;
@@ -195,6 +202,15 @@ impl FarEnd {
             payload: std::mem::take(payload),
             passed: Passed::default(),
         }
+    }
+
+    /// How far the streams were read or written. The worker's own has its fence, even where the store was restarted
+    /// without it before it was read: then who had the lease before pushes on.
+    fn known(&self) -> Cursors {
+        let mut known = cursors(&self.read, None);
+        let own = known.entry(self.lease.worker).or_default();
+        *own = (*own).max(EntryId { token: self.lease.token, seq: 0 });
+        known
     }
 
     /// The last entry of the worker's own stream.

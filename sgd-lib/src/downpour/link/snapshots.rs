@@ -60,7 +60,7 @@ fn bytes(rows: &[(usize, usize)]) -> u64 {
 }
 
 /// The worker's last entries, one after the other: those that no snapshot has are among them, as a rule.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Recent {
     entries: VecDeque<Entry>,
     /// A buffer to encode the next one into.
@@ -108,11 +108,10 @@ impl Recent {
 
 impl FarEnd {
     /// Takes over the snapshot of version `newest`, or makes the next one. Where somebody else is at that, waits for
-    /// it, but not for long enough to lose the lease: where processors are short whoever makes one gets more of them
-    /// when the others wait.
+    /// it: where processors are short whoever makes one gets more of them when the others wait.
     pub(super) fn fetch_snapshot(&mut self, mut newest: u64, reply: &mut Reply) -> Result<(), LogError> {
         reply.complete = true;
-        let until = Instant::now() + self.lease.ttl / 4;
+        let until = Instant::now() + self.patience;
         loop {
             let base = if newest != self.snapshot_version {
                 Some(self.read_snapshot()?)
@@ -125,7 +124,7 @@ impl FarEnd {
                 self.adopt(base, reply);
                 return Ok(());
             }
-            if Instant::now() > until {
+            if Instant::now() >= until {
                 return Ok(());
             }
             thread::sleep(LOOK);

@@ -1,6 +1,6 @@
 //! Who gets which stream, by the same rules as the script for Redis.
 
-use super::{Expiring, RunState, system_ms};
+use super::{Expiring, RunState, clock};
 use crate::store::{Claim, ClaimRequest, Entry, EntryId, FIRST_NODE, Lease};
 
 impl RunState {
@@ -13,7 +13,7 @@ impl RunState {
         match held.rsplit_once(':').and_then(|(holder, token)| Some((holder, token.parse().ok()?))) {
             Some((holder, token)) if holder == request.holder => {
                 let lease = Lease { worker, holder: holder.to_owned(), token, ttl: request.ttl };
-                Claim::Granted { lease, resumed: false, now_ms: system_ms() }
+                Claim::Granted { lease, resumed: false, now_ms: clock::since_1970_ms() }
             }
             _ => Claim::Duplicate { worker },
         }
@@ -62,7 +62,7 @@ impl RunState {
     }
 
     fn grant(&mut self, worker: u32, request: &ClaimRequest) -> Claim {
-        let now_ms = system_ms();
+        let now_ms = clock::since_1970_ms();
         let log = self.logs.entry(worker).or_default();
         let prev = log.last;
         let token = now_ms.max(prev.token + 1);

@@ -182,7 +182,7 @@ fn outcome(
     }
 }
 
-fn entries(run: &RunKeys, reply: Value) -> Result<Vec<(u32, Vec<Entry>)>, StoreError> {
+pub(super) fn entries(run: &RunKeys, reply: Value) -> Result<Vec<(u32, Vec<Entry>)>, StoreError> {
     let logs = format!("{}log:", run.prefix());
     parse::streams(&logs, reply)?
         .into_iter()

@@ -3,6 +3,7 @@
 mod connection;
 mod continuity;
 mod exchange;
+pub(crate) mod fuzzing;
 mod parse;
 mod scripts;
 mod sentinel;

@@ -133,7 +133,7 @@ pub(super) fn claim(run: &RunKeys, request: &ClaimRequest, value: Value) -> Resu
                 ttl: request.ttl,
             },
             resumed: *resumed == "1",
-            now_ms: number(seconds)? * 1000 + number(micros)? / 1000,
+            now_ms: number(seconds)?.saturating_mul(1000).saturating_add(number(micros)? / 1000),
         }),
         _ => Err(corrupt(&key, format!("{fields:?}"), "a claim's reply")),
     }

@@ -23,10 +23,12 @@ pub(super) const LINE_END: &[u8] = b"\r\n";
 const LONGEST: usize = 512 << 20;
 /// Nor is a longer line.
 const LONGEST_LINE: u64 = 64 << 10;
+/// A longer value grows by what has come of it: memory is not taken on the word of a server.
+const PIECE: usize = 1 << 20;
 /// What is read at a time of short replies.
 const BUFFER: usize = 16 << 10;
 /// No reply is nested deeper.
-const DEEPEST: usize = 16;
+pub(super) const DEEPEST: usize = 16;
 
 /// What bytes come and go through.
 trait Stream: Read + Write + Send {}
@@ -239,7 +241,7 @@ fn malformed(line: &[u8]) -> RedisError {
 }
 
 /// A reply, in which lists are nested `depth` deep at most.
-fn read(stream: &mut impl BufRead, depth: usize) -> RedisResult<Value> {
+pub(super) fn read(stream: &mut impl BufRead, depth: usize) -> RedisResult<Value> {
     let mut line = Vec::new();
     stream.take(LONGEST_LINE).read_until(b'\n', &mut line)?;
     let Some(text) = line.strip_suffix(b"\r\n") else {
@@ -261,8 +263,12 @@ fn read(stream: &mut impl BufRead, depth: usize) -> RedisResult<Value> {
 
 /// A value of so many bytes, read to where it stays.
 fn bytes(stream: &mut impl BufRead, length: usize) -> RedisResult<Value> {
-    let mut value = vec![0; length];
-    stream.read_exact(&mut value)?;
+    let mut value = Vec::new();
+    while value.len() < length {
+        let come = value.len();
+        value.resize(length.min((2 * come).max(PIECE)), 0);
+        stream.read_exact(&mut value[come..])?;
+    }
     let mut end = [0; 2];
     stream.read_exact(&mut end)?;
     if end == *b"\r\n" { Ok(Value::BulkString(value)) } else { Err(malformed(&end)) }

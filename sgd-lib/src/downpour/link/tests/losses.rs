@@ -56,6 +56,26 @@ fn a_reader_that_finds_a_successors_pushes_instead_of_lost_ones_has_what_the_sto
 }
 
 #[test]
+fn a_successor_whose_claim_was_lost_leaves_the_stream_to_its_predecessor() {
+    let mut redis = LocalRedis::start(Options::default()).unwrap();
+    let store: Arc<dyn Store> = Arc::new(RedisStore::open(redis.url()).unwrap());
+    let run = run(&store);
+    let mut predecessor = far_end(&store, &run, 0);
+    push(&mut predecessor);
+    let length = redis.log_length().unwrap();
+    let claimed = successor(&store, &run, 0);
+    redis.restart_with_log_of(length).unwrap();
+    // It reads the log only now.
+    let (lease, base) = (claimed.lease.clone(), at_end(&store, &run));
+    let mut successor = FarEnd::new(store.clone(), run.clone(), lease, ROWS.to_vec(), 2, &base, None);
+    push(&mut predecessor);
+    let push = Some((EntryKind::Push, Progress::default()));
+    let pushed = successor.answer(Request { push, payload: payload(1.0), ..Request::default() });
+    assert!(pushed.is_err_and(|error| error.is_forgotten()));
+    assert_eq!(at_end(&store, &run).parameters, [2.0; 4]);
+}
+
+#[test]
 fn the_number_of_workers_is_said_again_to_a_store_that_may_have_forgotten_it() {
     let mut redis = LocalRedis::start(Options::default()).unwrap();
     let store: Arc<dyn Store> = Arc::new(RedisStore::open(redis.url()).unwrap());

@@ -73,12 +73,12 @@ fn what_a_worker_pushed_before_it_was_replaced_is_read_again() {
 fn one_makes_a_snapshot_at_a_time() {
     let (store, run) = store();
     let mut zero = start(&store, &run, 0);
-    zero.lease.ttl = Duration::from_millis(80);
+    zero.patience = Duration::from_millis(80);
     assert!(store.lock(&run, log::SNAPSHOT, "somebody", Duration::from_secs(600)).unwrap());
     let reply = exchange(&mut zero, 1.0, 1);
     assert!(reply.complete && reply.rebuilt.is_none(), "waits while the lease can't expire");
     store.unlock(&run, log::SNAPSHOT, "somebody").unwrap();
-    zero.lease.ttl = MAKING;
+    zero.patience = MAKING;
     assert!(store.lock(&run, log::SNAPSHOT, "somebody", Duration::from_millis(50)).unwrap());
     assert_eq!(fetch(&mut zero), all(1.0), "a lock that is not given back expires");
 }
