@@ -24,11 +24,6 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    /// Whether everything is as it should be.
-    pub(crate) fn is_clean(&self) -> bool {
-        self.complaints.is_empty()
-    }
-
     /// These, and others.
     pub(crate) fn add(&mut self, others: Self) {
         self.lost += others.lost;
@@ -138,9 +133,9 @@ impl Log {
         if most > ROUNDING || most.is_nan() {
             match self.explanation(&excess, rows)? {
                 Some((name, times)) if times > 0.0 => {
-                    findings.doubled(1, format!("{name} is in the model twice"))
+                    findings.doubled(1, format!("{name} is in the model twice: {most}"))
                 }
-                Some((name, _)) => findings.lost(1, format!("{name} is not in the model")),
+                Some((name, _)) => findings.lost(1, format!("{name} is not in the model: {most}")),
                 None => findings.lost(1, format!("the model is {most} away from the sum of the log")),
             }
         }

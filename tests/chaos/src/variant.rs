@@ -6,7 +6,7 @@ use scenarios::{Data, stack_with};
 use serde_json::{Value, json};
 
 /// Passes over the images: some seconds of training, so that what a schedule has to offer comes before its end.
-const IMAGES: u64 = 3_600_000;
+const IMAGES: u64 = 2_400_000;
 
 /// A way of training.
 #[derive(Debug, PartialEq, Eq)]
