@@ -1,16 +1,16 @@
 //! Whether a log counts everything once, and whether the model is what it adds up to.
 
+mod sums;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
-use sgd_lib::codec::{self, CodecError};
 use sgd_lib::downpour::Division;
 use sgd_lib::store::{Entry, EntryId, EntryKind, FIRST_NODE, Position, Progress};
 
 use crate::evidence::Streams;
-
-/// A parameter of the model may be so far from the sum of the log: thousands of additions in another order.
-const ROUNDING: f64 = 1e-4;
 
 /// What a log lacks or has too much of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,74 +101,17 @@ impl Log {
         let sums = self.streams.get(&node).into_iter().flatten();
         sums.filter_map(|sum| sum.passed.cursors.get(&worker)).max().copied().unwrap_or(EntryId::ZERO)
     }
-
-    /// What all entries add up to, from these initial parameters on.
-    ///
-    /// # Errors
-    /// A payload is none.
-    pub(crate) fn sum(&self, initial: &[f32], rows: &[(usize, usize)]) -> Result<Vec<f64>, CodecError> {
-        let mut sum: Vec<f64> = initial.iter().map(|value| f64::from(*value)).collect();
-        for entry in self.streams.values().flatten().filter(|entry| entry.kind != EntryKind::Fence) {
-            for (sum, value) in sum.iter_mut().zip(decoded(entry, rows, initial.len())?) {
-                *sum += f64::from(value);
-            }
-        }
-        Ok(sum)
-    }
-
-    /// Compares the model with what the log adds up to.
-    ///
-    /// # Errors
-    /// A payload is none.
-    pub(crate) fn check_model(
-        &self,
-        initial: &[f32],
-        model: &[f32],
-        rows: &[(usize, usize)],
-    ) -> Result<Findings, CodecError> {
-        let mut findings = Findings::default();
-        let sum = self.sum(initial, rows)?;
-        let excess: Vec<f64> = model.iter().zip(&sum).map(|(value, sum)| f64::from(*value) - sum).collect();
-        let most = excess.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
-        if most > ROUNDING || most.is_nan() {
-            match self.explanation(&excess, rows)? {
-                Some((name, times)) if times > 0.0 => {
-                    findings.doubled(1, format!("{name} is in the model twice: {most}"))
-                }
-                Some((name, _)) => findings.lost(1, format!("{name} is not in the model: {most}")),
-                None => findings.lost(1, format!("the model is {most} away from the sum of the log")),
-            }
-        }
-        Ok(findings)
-    }
-
-    /// The entry that is the difference between model and log, or its opposite, if there is one.
-    fn explanation(
-        &self,
-        excess: &[f64],
-        rows: &[(usize, usize)],
-    ) -> Result<Option<(String, f64)>, CodecError> {
-        let dot = |one: &[f64], other: &[f64]| one.iter().zip(other).map(|(a, b)| a * b).sum::<f64>();
-        for (stream, entries) in &self.streams {
-            for entry in entries.iter().filter(|entry| entry.kind != EntryKind::Fence) {
-                let delta = decoded(entry, rows, excess.len())?;
-                let delta: Vec<f64> = delta.into_iter().map(f64::from).collect();
-                let times = dot(excess, &delta) / dot(&delta, &delta);
-                let rest: Vec<f64> = excess.iter().zip(&delta).map(|(a, b)| a - times * b).collect();
-                let explained = dot(&rest, &rest) < 0.01 * dot(excess, excess);
-                if explained && (times.abs() - 1.0).abs() < 0.1 {
-                    return Ok(Some((format!("log:{stream} {}", entry.id), times)));
-                }
-            }
-        }
-        Ok(None)
-    }
 }
 
-fn decoded(entry: &Entry, rows: &[(usize, usize)], parameters: usize) -> Result<Vec<f32>, CodecError> {
-    let mut delta = vec![0.0; parameters];
-    codec::decode_to(&entry.payload, rows, &mut delta)?;
-    Ok(delta)
+/// What a node's stream has passed on only grows.
+fn check_cursors(node: u32, sums: &[Entry], findings: &mut Findings) {
+    for pair in sums.windows(2).filter(|pair| pair[1].kind != EntryKind::Fence) {
+        let back =
+            |(stream, id): (&u32, &EntryId)| pair[1].passed.cursors.get(stream).is_none_or(|next| next < id);
+        if pair[0].passed.cursors.iter().any(back) {
+            findings.doubled(1, format!("log:{node} {} goes back behind {}", pair[1].id, pair[0].id));
+        }
+    }
 }
 
 /// Nothing may be missing from a stream or stand in it under a name that is not above the one before.

@@ -160,6 +160,7 @@ fn audit(place: &Place, finished: &Finished) -> Findings {
     let mut findings = log.check(&finished.division, finished.epochs);
     let model = log.check_model(&finished.initial, &finished.model.parameters, &finished.rows);
     findings.add(model.expect("payloads that decode"));
+    findings.add(log.check_nodes(&finished.rows).expect("payloads that decode"));
     findings
 }
 
