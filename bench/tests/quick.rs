@@ -55,6 +55,11 @@ fn databases() {
 }
 
 #[test]
+fn faults() {
+    check("faults", &["faults.worker_time", "faults.redis_extra_s"]);
+}
+
+#[test]
 fn scale() {
     check("scale", &["scale.two_workers", "scale.workers_64"]);
 }

@@ -250,6 +250,12 @@ impl Platform {
         self.place.processes().into_iter().filter(|process| process.program == function).collect()
     }
 
+    /// The process of the Redis that this platform started for a virtual node, while it runs.
+    pub fn store_of(&self, node: &str) -> Option<Process> {
+        let folder = self.place.path("state").join(node);
+        self.place.processes().into_iter().find(|process| process.works_in(&folder))
+    }
+
     /// Every key in Redis that matches `pattern`, sorted.
     pub fn keys(&self, pattern: &str) -> Vec<String> {
         redis_keys::matching(&self.store_url, pattern)

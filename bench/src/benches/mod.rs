@@ -2,6 +2,7 @@
 
 mod convergence;
 mod databases;
+mod faults;
 mod kernel;
 mod overhead;
 mod peers;
@@ -69,6 +70,11 @@ pub(crate) const ALL: &[Bench] = &[
         name: "probes",
         about: "how long the probes of replicas take that train on every core",
         run: probes::run,
+    },
+    Bench {
+        name: "faults",
+        about: "time to 75 % when one of three workers, or Redis, is killed on the way",
+        run: faults::run,
     },
     Bench {
         name: "peers",

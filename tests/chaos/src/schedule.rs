@@ -28,6 +28,10 @@ pub(crate) enum Fault {
     KillWorkers,
     /// All train replicas of this node are killed, whoever synchronizes it among them.
     KillNode(u32),
+    /// The Redis of this node is killed, for good: what is in it was not passed on.
+    KillStore(u32),
+    /// It stands still for a while, then goes on.
+    StopStore(u32, Duration),
     /// The train function gets so many replicas.
     Scale(u64),
     /// The gateway is killed, with all that it started, and started again in the same state folder.
@@ -60,12 +64,19 @@ impl Fault {
         let mut millis = |range: std::ops::Range<u64>| Duration::from_millis(random.random_range(range));
         // Two thirds for shorter than a lease lasts, or about as long as one.
         let pause = millis(200..3_000);
+        let node = worker.checked_rem(variant.nodes);
+        if let Some(node) = node.filter(|_| random.random_bool(0.2)) {
+            return match random.random_range(0..3) {
+                0 => Self::KillNode(node),
+                1 => Self::KillStore(node),
+                _ => Self::StopStore(node, pause),
+            };
+        }
         match random.random_range(0..21) {
             0 | 1 => Self::KillWorker(worker),
             2 | 3 => Self::StopWorker(worker, pause),
             4 | 5 => Self::TerminateWorker(worker),
             6 => Self::KillWorkers,
-            7 if variant.nodes > 0 => Self::KillNode(worker % variant.nodes),
             7 | 8 => Self::Scale(random.random_range(1..=u64::from(variant.workers) + 1)),
             9 => Self::KillGateway(pause / 3),
             10 => Self::StopGateway(pause),
@@ -88,7 +99,8 @@ impl Fault {
     /// Whether it needs the gateway and what that has started.
     pub(crate) fn needs_platform(self) -> bool {
         use Fault::{
-            KillGateway, KillNode, KillWorker, KillWorkers, Scale, StopGateway, StopWorker, TerminateWorker,
+            KillGateway, KillNode, KillStore, KillWorker, KillWorkers, Scale, StopGateway, StopStore,
+            StopWorker, TerminateWorker,
         };
         matches!(
             self,
@@ -97,6 +109,8 @@ impl Fault {
                 | TerminateWorker(_)
                 | KillWorkers
                 | KillNode(_)
+                | KillStore(_)
+                | StopStore(..)
                 | Scale(_)
                 | KillGateway(_)
                 | StopGateway(_)
@@ -112,6 +126,10 @@ impl fmt::Display for Fault {
             Self::TerminateWorker(worker) => write!(f, "terminate worker {worker}"),
             Self::KillWorkers => write!(f, "kill all workers"),
             Self::KillNode(node) => write!(f, "kill node-{node}"),
+            Self::KillStore(node) => write!(f, "kill Redis of node-{node}"),
+            Self::StopStore(node, pause) => {
+                write!(f, "stop Redis of node-{node} for {} ms", pause.as_millis())
+            }
             Self::Scale(replicas) => write!(f, "scale to {replicas}"),
             Self::KillGateway(pause) => write!(f, "kill gateway for {} ms", pause.as_millis()),
             Self::StopGateway(pause) => write!(f, "stop gateway for {} ms", pause.as_millis()),
@@ -190,7 +208,7 @@ mod tests {
         let faults: Vec<_> = schedules.iter().flat_map(|schedule| &schedule.faults).collect();
         let kinds: std::collections::HashSet<_> =
             faults.iter().map(|(_, fault)| mem::discriminant(fault)).collect();
-        assert_eq!(kinds.len(), 16);
+        assert_eq!(kinds.len(), 18);
         assert!(faults.len() >= 5 * schedules.len(), "{}", faults.len());
         for schedule in &schedules {
             assert!(schedule.faults.is_sorted_by(|one, other| one.0 <= other.0), "{schedule:?}");

@@ -165,6 +165,11 @@ impl Stage {
                 let name = format!("node-{node}");
                 self.kill_replicas(|process| process.environment.iter().any(|line| line.ends_with(&name)))
             }
+            Fault::KillStore(node) => self.signal_store(node, Signal::KILL).is_some(),
+            Fault::StopStore(node, pause) => {
+                let stopped = self.signal_store(node, Signal::STOP);
+                stopped.is_some_and(|store| self.later(pause, Ending::Continue(store)))
+            }
             Fault::Scale(replicas) => {
                 let platform = self.platform.as_ref();
                 platform.map(|platform| platform.scale(TRAIN, replicas)).is_some()
@@ -230,6 +235,14 @@ impl Stage {
         Some(replica)
     }
 
+    /// Signals the Redis of a node, unless it was killed already.
+    fn signal_store(&self, node: u32, signal: Signal) -> Option<Process> {
+        let platform = self.platform.as_ref()?;
+        let store = platform.store_of(&format!("node-{node}"))?;
+        store.signal(signal);
+        Some(store)
+    }
+
     fn kill_replicas(&self, which: impl Fn(&Process) -> bool) -> bool {
         let replicas: Vec<_> = self.replicas().into_iter().filter(which).collect();
         for replica in &replicas {
@@ -253,6 +266,12 @@ impl Stage {
         let Some(platform) = self.platform.take() else { return false };
         let folders: Vec<_> = (0..self.variant.nodes).map(|node| node_folder(&platform, node)).collect();
         let place = platform.kill();
+        // Who stands still can't see that it is to end.
+        for (_, ending) in self.endings.extract_if(.., |(_, ending)| matches!(ending, Ending::Continue(_))) {
+            if let Ending::Continue(process) = ending {
+                process.signal(Signal::CONT);
+            }
+        }
         let left = place.await_silence();
         assert!(left.iter().all(|process| Some(process.id) == self.redis_id()), "left behind: {left:?}");
         for folder in folders {
