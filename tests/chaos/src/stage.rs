@@ -171,6 +171,9 @@ impl Stage {
                 stopped.is_some_and(|store| self.later(pause, Ending::Continue(store)))
             }
             Fault::Scale(replicas) => {
+                // It has to answer.
+                self.endings.retain(|(_, ending)| !matches!(ending, Ending::ContinueGateway));
+                self.signal_gateway(Signal::CONT);
                 let platform = self.platform.as_ref();
                 platform.map(|platform| platform.scale(TRAIN, replicas)).is_some()
             }
