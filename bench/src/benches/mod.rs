@@ -73,7 +73,7 @@ pub(crate) const ALL: &[Bench] = &[
     },
     Bench {
         name: "faults",
-        about: "time to 75 % when one of three workers, or Redis, is killed on the way",
+        about: "a run in which one of three workers, or Redis, is killed, against an undisturbed one",
         run: faults::run,
     },
     Bench {
