@@ -26,6 +26,9 @@ const LEASE: f64 = 2.0;
 /// Before anything happens so much of the run is done.
 const LATE: f64 = 0.5;
 
+/// What happens, on a platform and its Redis, with the replica of this name.
+type Fault = fn(&Platform, &RefCell<Server>, &str) -> Result<()>;
+
 /// Measures.
 pub(crate) fn run(context: &Context) -> Result<Report> {
     let server = RefCell::new(Server::start(Transport::Tcp, true)?);
@@ -34,8 +37,7 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     http::post(platform.gateway(), "/system/scale-function/emnist-train", scale)?;
     let (epochs, rounds) = (context.effort(60, 4), context.effort(5, 1));
     let accuracies: [RefCell<Vec<f64>>; 3] = Default::default();
-    let contestants: [fn(&Platform, &RefCell<Server>, &str) -> Result<()>; 3] =
-        [|_, _, _| Ok(()), kill_worker, kill_redis];
+    let contestants: [Fault; 3] = [|_, _, _| Ok(()), kill_worker, kill_redis];
     let mut contestants: Vec<Contestant<'_>> = contestants
         .into_iter()
         .zip(&accuracies)

@@ -23,8 +23,6 @@
 //! | `suite` | run after run, and what is said of each |
 #![expect(
     clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
     reason = "a test: it stops at the first surprise, and the suite says which run that was"
 )]
 

@@ -171,6 +171,8 @@ fn last_panic() -> std::sync::MutexGuard<'static, String> {
 
 fn note_panic(info: &panic::PanicHookInfo<'_>) {
     let place = info.location().map(ToString::to_string).unwrap_or_default();
-    let message = info.payload_as_str().unwrap_or("a panic without a word");
+    let payload = info.payload();
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let message = text.or(payload.downcast_ref::<&str>().copied()).unwrap_or("a panic without a word");
     *last_panic() = format!("{message} ({place})");
 }

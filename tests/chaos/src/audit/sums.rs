@@ -31,7 +31,7 @@ impl Log {
             let all: Vec<&Entry> = of_workers(streams).flat_map(|(_, entries)| entries).collect();
             match explanation(&excess, &all, rows)? {
                 Some((id, times)) if times > 0.0 => {
-                    findings.doubled(1, format!("{node} passed {id} on twice"))
+                    findings.doubled(1, format!("{node} passed {id} on twice"));
                 }
                 Some((id, _)) => findings.lost(1, format!("{node} did not pass {id} on")),
                 None => {}
@@ -70,7 +70,7 @@ impl Log {
             let all: Vec<&Entry> = self.streams.values().flatten().collect();
             match explanation(&excess, &all, rows)? {
                 Some((id, times)) if times > 0.0 => {
-                    findings.doubled(1, format!("{id} is in the model twice"))
+                    findings.doubled(1, format!("{id} is in the model twice"));
                 }
                 Some((id, _)) => findings.lost(1, format!("{id} is not in the model")),
                 None => findings.lost(1, format!("the model is {most} away from the sum of the log")),
