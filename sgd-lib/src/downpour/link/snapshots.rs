@@ -139,7 +139,8 @@ impl FarEnd {
         let mut base = Folded::load(store, run, &self.rows)?;
         reply.bytes += base.log_bytes;
         // This gives the lock back.
-        if let Some(version) = log::write_snapshot(store, run, holder, &base.vector, &base.parameters)? {
+        let (vector, since) = (&base.vector, base.since);
+        if let Some(version) = log::write_snapshot(store, run, holder, vector, &base.parameters, since)? {
             base.snapshot_version = version;
             base.log_bytes = 0;
         }
