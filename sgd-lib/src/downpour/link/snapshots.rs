@@ -109,11 +109,11 @@ impl FarEnd {
         reply.complete = true;
         if newest != self.snapshot_version {
             let base = self.read_snapshot()?;
-            self.adopt(base, reply);
+            self.adopt(base, reply)?;
         } else if self.log_bytes > 0
             && let Some(base) = self.make_snapshot(reply)?
         {
-            self.adopt(base, reply);
+            self.adopt(base, reply)?;
         }
         Ok(())
     }
@@ -147,11 +147,11 @@ impl FarEnd {
         Ok(Some(base))
     }
 
-    fn adopt(&mut self, base: Folded, reply: &mut Reply) {
+    fn adopt(&mut self, base: Folded, reply: &mut Reply) -> Result<(), LogError> {
         let own = self.lease.worker;
         reply.pushes = others(&base.vector, own).saturating_sub(others(&self.folded, own));
         reply.bytes += bytes(&self.rows);
-        self.stand_on(base, reply);
+        self.stand_on(base, reply)
     }
 }
 
