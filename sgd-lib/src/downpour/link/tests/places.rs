@@ -3,7 +3,7 @@
 use super::*;
 use crate::downpour::log::Until;
 use crate::downpour::nodes;
-use crate::store::{FIRST_NODE, Passed};
+use crate::store::{Entry, EntryId, Exchange, FIRST_NODE, Passed};
 
 #[test]
 fn a_worker_of_a_synchronous_run_goes_on_from_what_a_node_passed_on() {
