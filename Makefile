@@ -12,6 +12,10 @@ TARGET ?=
 # Further flags of `downpour train`, for example: ARGS='--epochs 15 --learning-rate 0.2'
 ARGS ?=
 
+# How many runs `make chaos` disturbs, and the first one's seed: `RUNS=1 SEED=7` does the run of seed 7 again.
+RUNS ?=
+SEED ?=
+
 # Which benchmarks `make bench` runs; all without it.
 BENCH ?=
 
@@ -27,7 +31,7 @@ TRAIN_FLAGS := $(if $(DATA),--dataset '$(DATA)') $(if $(DATA_DIR),--data-dir '$(
                $(if $(WORKERS),--workers '$(WORKERS)') $(if $(TARGET),--target-accuracy '$(TARGET)') $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-kubectl model fuzz sanitize lint fmt build bench template template-dist images grid-files deps
+.PHONY: help train test test-kubectl chaos model fuzz sanitize lint fmt build bench template template-dist images grid-files deps
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +48,11 @@ test: deps ## Run every test
 
 test-kubectl: build ## Run the real kubectl, which must be on the PATH, against the local gateway
 	$(CARGO) test --release --locked --workspace --test scenarios kubectl -- --ignored
+
+chaos: ## Disturb runs by a seed, and check that nothing is lost and nothing counts twice (RUNS=20 SEED=1)
+	@scripts/install-deps.sh compiler redis fashion-mnist
+	@$(CARGO) build --release --locked $(TRAIN_PACKAGES) -p chaos
+	@RUNS='$(RUNS)' SEED='$(SEED)' $(BIN)/chaos
 
 model: ## Check the protocol of leases and log in more states than a test has time for
 	$(CARGO) test --release --locked -p sgd-lib --lib link::model -- --include-ignored --nocapture

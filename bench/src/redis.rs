@@ -28,4 +28,20 @@ impl Server {
     pub(crate) fn url(&self) -> &str {
         self.redis.url()
     }
+
+    /// Kills it, as a crash would.
+    ///
+    /// # Errors
+    /// It can't be waited for.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        Ok(self.redis.kill()?)
+    }
+
+    /// Starts it again, with its data and at its address.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        Ok(self.redis.restart()?)
+    }
 }

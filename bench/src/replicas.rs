@@ -5,12 +5,15 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A replica: a process.
 pub(crate) struct Replica {
     process: u32,
     /// Where it listens, as HOST:PORT: only its environment tells.
     pub(crate) authority: String,
+    /// What the platform calls it.
+    pub(crate) pod: String,
 }
 
 impl Replica {
@@ -36,7 +39,17 @@ impl Replica {
             environment.split('\0').filter_map(|line| line.split_once('=')).collect();
         let ours = variables.values().any(|value| Path::new(value).starts_with(state));
         let port = variables.get("port").filter(|_| ours)?;
-        Some(Self { process, authority: format!("127.0.0.1:{port}") })
+        let pod = (*variables.get("HOSTNAME")?).to_owned();
+        Some(Self { process, authority: format!("127.0.0.1:{port}"), pod })
+    }
+
+    /// Kills it, as a crash would.
+    ///
+    /// # Errors
+    /// It has ended already.
+    pub(crate) fn kill(&self) -> Result<()> {
+        let process = i32::try_from(self.process).ok().and_then(Pid::from_raw);
+        kill_process(process.context("a process without an id")?, Signal::KILL).context("killing a replica")
     }
 
     /// Page faults so far for which nothing was read; 0 once it has ended.
@@ -54,11 +67,12 @@ mod tests {
 
     #[test]
     fn faults_are_counted() {
-        let own = Replica { process: std::process::id(), authority: String::new() };
+        let replica = |process| Replica { process, authority: String::new(), pod: String::new() };
+        let own = replica(std::process::id());
         let before = own.minor_faults();
         // Few where the pages are huge ones.
         let pages = std::hint::black_box(vec![1_u8; 16 << 20]);
         assert!(own.minor_faults() > before, "{} bytes", pages.len());
-        assert_eq!(Replica { process: u32::MAX, authority: String::new() }.minor_faults(), 0);
+        assert_eq!(replica(u32::MAX).minor_faults(), 0);
     }
 }

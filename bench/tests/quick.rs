@@ -55,6 +55,11 @@ fn databases() {
 }
 
 #[test]
+fn faults() {
+    check("faults", &["faults.worker_time", "faults.redis_extra_s"]);
+}
+
+#[test]
 fn memory() {
     let printed =
         check("memory", &["memory.minibatch_allocations", "memory.invocation_page_faults_mimalloc"]);

@@ -212,6 +212,10 @@ fn whoever_is_done_does_minibatches_of_one_that_is_not() {
             assert!(fast.minibatches > OWN + OWN / 4, "{what}: {fast:?}");
             assert!(fast.at > END && slow.at == END, "{what}: {fast:?} {slow:?}");
             assert!(run.status().unwrap().workers.iter().all(|worker| worker.epochs == 2), "{what}");
+            // Nothing was pushed after the model was made of everything.
+            let rows = run.config().architecture.rows();
+            let log = Folded::load(&**run.store(), run.keys(), &rows).unwrap();
+            assert!(run.model().unwrap().unwrap().parameters == log.parameters, "{what}");
         }
     }
 }

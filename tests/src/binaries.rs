@@ -17,8 +17,10 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// A test is `target/PROFILE/deps/NAME-HASH`, programs are in `target/PROFILE`.
+/// Programs are in `target/PROFILE`, and so may be this one; a test is `target/PROFILE/deps/NAME-HASH`.
 fn folder() -> PathBuf {
-    let test = env::current_exe().expect("a process knows its program");
-    test.parent().and_then(Path::parent).expect("a test is two folders deep").to_owned()
+    let program = env::current_exe().expect("a process knows its program");
+    let folder = program.parent().expect("a program is in a folder");
+    if folder.ends_with("deps") { folder.parent().map(Path::to_owned) } else { None }
+        .unwrap_or(folder.to_owned())
 }

@@ -36,7 +36,7 @@ mod engine;
 mod place;
 mod platform;
 mod processes;
-mod redis_keys;
+pub mod redis_keys;
 mod stack;
 
 use std::time::{Duration, Instant};
@@ -45,7 +45,7 @@ pub use background::Background;
 pub use binaries::binary;
 pub use data::Data;
 pub use engine::Engine;
-pub use place::{Finished, Place};
+pub use place::{Finished, Place, TEMPORARY};
 pub use platform::{Answer, Platform};
 pub use processes::Process;
 pub use stack::stack_with;

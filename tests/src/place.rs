@@ -35,6 +35,9 @@ const VARIABLES: [&str; 16] = [
     "store_password_secret",
 ];
 
+/// Where programs put temporary files.
+pub const TEMPORARY: &str = "tmp";
+
 /// A temporary folder with a state folder in it. Dropping it checks that nothing is left that ran there.
 #[derive(Debug)]
 pub struct Place {
@@ -50,6 +53,7 @@ impl Place {
             binary(program);
         }
         let dir = TempDir::with_prefix("downpour-scenario-").expect("a temporary folder");
+        fs::create_dir(dir.path().join(TEMPORARY)).expect("create a folder");
         Self { dir, talkative: false }
     }
 
@@ -80,6 +84,7 @@ impl Place {
             command.env_remove(variable);
         }
         command.args(args).current_dir(self.dir.path()).env("DOWNPOUR_STATE", self.path("state"));
+        command.env("TMPDIR", self.path(TEMPORARY));
         if self.talkative {
             command.env("RUST_LOG", "trace");
         }
@@ -123,6 +128,12 @@ impl Place {
             .collect();
         all.sort();
         all
+    }
+
+    /// Leaves the folder where it is, for somebody to look at; its path.
+    pub fn keep(&mut self) -> PathBuf {
+        self.dir.disable_cleanup(true);
+        self.dir.path().to_owned()
     }
 
     /// Every process that has to do with this folder.

@@ -10,6 +10,7 @@ use openfaas::stack::Stack;
 use openfaas::types::Secret;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use rustix::process::Signal;
 use serde_json::Value;
 use sgd_lib::downpour::{Event, Run, RunStatus};
 use sgd_lib::store::RedisStore;
@@ -75,7 +76,8 @@ impl Platform {
         Self::up(Place::new(), stack, &["--nodes", &nodes.to_string()])
     }
 
-    fn up(place: Place, stack: &str, flags: &[&str]) -> Self {
+    /// With the stack of this text and further flags of `downpour up`.
+    pub fn up(place: Place, stack: &str, flags: &[&str]) -> Self {
         place.write("stack.yml", stack.as_bytes());
         let always = ["up", "--port", "0", "--json", "--kubeconfig", "kubeconfig"];
         let mut up = place.background(&[&always, flags].concat());
@@ -131,7 +133,12 @@ impl Platform {
 
     /// Sets a run up with these settings, which must go well.
     pub fn set_up(&self, settings: &Value) -> Run {
-        let answer = self.call("emnist-setup", settings.to_string().as_bytes(), None).json(200);
+        self.set_up_as(settings, None)
+    }
+
+    /// The same, by the call of this name, after which the run is named.
+    pub fn set_up_as(&self, settings: &Value, call_id: Option<&str>) -> Run {
+        let answer = self.call("emnist-setup", settings.to_string().as_bytes(), call_id).json(200);
         self.run(answer["run"].as_str().expect("the run's name"))
     }
 
@@ -243,6 +250,12 @@ impl Platform {
         self.place.processes().into_iter().filter(|process| process.program == function).collect()
     }
 
+    /// The process of the Redis that this platform started for a virtual node, while it runs.
+    pub fn store_of(&self, node: &str) -> Option<Process> {
+        let folder = self.place.path("state").join(node);
+        self.place.processes().into_iter().find(|process| process.works_in(&folder))
+    }
+
     /// Every key in Redis that matches `pattern`, sorted.
     pub fn keys(&self, pattern: &str) -> Vec<String> {
         redis_keys::matching(&self.store_url, pattern)
@@ -258,6 +271,11 @@ impl Platform {
         self.place.downpour(&["down"]).succeeded();
         let finished = self.up.wait();
         (self.place, finished)
+    }
+
+    /// Sends a signal to `downpour up`, which is the gateway.
+    pub fn signal(&self, signal: Signal) {
+        self.up.signal(signal);
     }
 
     /// Kills `downpour up` as a crash would; the place.

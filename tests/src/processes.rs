@@ -47,6 +47,11 @@ impl Process {
         self.environment.iter().any(|variable| variable.strip_prefix("HOSTNAME=") == Some(pod))
     }
 
+    /// Whether that is its working folder.
+    pub fn works_in(&self, folder: &Path) -> bool {
+        fs::read_link(format!("/proc/{}/cwd", self.id)).is_ok_and(|found| found == folder)
+    }
+
     /// Sends it a signal, unless it has ended.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.id).expect("a process id");

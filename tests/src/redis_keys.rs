@@ -4,8 +4,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 
-/// Every key that matches `pattern`, sorted.
-pub(crate) fn matching(url: &str, pattern: &str) -> Vec<String> {
+/// Every key that matches `pattern` in the Redis at this address, sorted.
+///
+/// # Panics
+/// It does not answer.
+pub fn matching(url: &str, pattern: &str) -> Vec<String> {
     let mut keys = if let Some(path) = url.strip_prefix("redis+unix://") {
         ask(UnixStream::connect(path).expect("a Redis"), pattern)
     } else {

@@ -2,6 +2,7 @@
 
 mod convergence;
 mod databases;
+mod faults;
 mod kernel;
 mod memory;
 mod overhead;
@@ -75,6 +76,11 @@ pub(crate) const ALL: &[Bench] = &[
         name: "probes",
         about: "how long the probes of replicas take that train on every core",
         run: probes::run,
+    },
+    Bench {
+        name: "faults",
+        about: "a run in which one of three workers, or Redis, is killed, against an undisturbed one",
+        run: faults::run,
     },
     Bench {
         name: "peers",

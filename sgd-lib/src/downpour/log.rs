@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use crate::codec::{self, CodecError};
 use crate::state::StateError;
 use crate::store::{
-    Cursors, Entry, EntryId, EntryKind, Exchange, Mark, Position, Progress, RunKeys, Snapshot, Store,
-    StoreError, Vector, progress,
+    Cursors, Entry, EntryId, EntryKind, Exchange, FIRST_NODE, Mark, Position, Progress, RunKeys, Snapshot,
+    Store, StoreError, Vector, progress,
 };
 
 /// Why the parameter log can't be read or written.
@@ -154,7 +154,12 @@ impl Folded {
         if self.catch_up(store, run, rows, Some(worker), None)? == Err(Gap) {
             return Ok(Err(Gap));
         }
-        let awaited = awaited(self.progress(worker).at);
+        let mut at = self.progress(worker).at;
+        if self.vector.keys().any(|stream| *stream >= FIRST_NODE) {
+            // What it pushed to a node's store is in a synchronizer's stream.
+            at = at.max(Self::load(store, run, rows)?.progress(worker).at);
+        }
+        let awaited = awaited(at);
         self.catch_up(store, run, rows, None, awaited.as_deref())
     }
 

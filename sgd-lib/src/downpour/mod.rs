@@ -14,6 +14,7 @@
 //! | `worker` | the training loop |
 //! | `schedule` | when workers push and fetch, and who waits for whom: an algorithm each |
 //! | `partition` | whose minibatch is whose |
+//! | `division` | the same, from outside |
 //! | `relief` | what a slow worker gives to others |
 //! | `carried` | what a worker leaves to its successor beside the log |
 //! | `replica` | a worker's copy of the parameters: base, residue, push, fold |
@@ -27,6 +28,7 @@
 
 mod carried;
 mod config;
+mod division;
 mod evaluator;
 mod event;
 #[cfg(test)]
@@ -48,6 +50,7 @@ mod worker;
 
 pub use carried::Carried;
 pub use config::{Combine, ConfigError, DataRef, Database, RunConfig, StalenessLr};
+pub use division::Division;
 pub use event::Event;
 pub use log::{Folded, LogError};
 pub use nodes::NodeRecord;

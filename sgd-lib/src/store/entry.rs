@@ -65,7 +65,9 @@ pub struct Progress {
 impl Progress {
     /// The one of the two that is farther; of one worker they never contradict each other.
     pub fn farther(self, other: Self) -> Self {
-        if (other.at, other.minibatches) > (self.at, self.minibatches) { other } else { self }
+        // A flush may follow a push without a minibatch in between.
+        let place = |progress: Self| (progress.at, progress.minibatches, progress.pushes);
+        if place(other) > place(self) { other } else { self }
     }
 }
 
@@ -170,6 +172,20 @@ pub(super) struct EntryMeta {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_two_pushes_at_the_same_place_the_later_one_is_farther() {
+        let at = |minibatch, pushes| Progress {
+            at: Position { epoch: 1, minibatch },
+            minibatches: 20 + u64::from(minibatch),
+            samples: 0,
+            pushes,
+        };
+        let (push, flush, next) = (at(5, 7), at(5, 8), at(6, 9));
+        for (one, other, farther) in [(push, flush, flush), (flush, push, flush), (flush, next, next)] {
+            assert_eq!(one.farther(other), farther);
+        }
+    }
 
     #[test]
     fn ids_are_ordered_by_token_first() {

@@ -369,23 +369,33 @@ impl FarEnd {
 
     /// Something was trimmed before it was read: base anew, from snapshot and log. What was added up so
     /// far is void.
-    fn rebuild(&mut self, awaited: Option<&[Position]>, reply: &mut Reply) -> Result<(), LogError> {
+    pub(super) fn rebuild(
+        &mut self,
+        awaited: Option<&[Position]>,
+        reply: &mut Reply,
+    ) -> Result<(), LogError> {
         let until = |_| awaited.map(<[Position]>::to_vec);
         let until = Until::Stand(self.lease.worker, &until);
         let base = Folded::load_until(&*self.store, &self.run, &self.rows, until)?;
         self.held.clear();
-        self.stand_on(base, reply);
-        Ok(())
+        self.stand_on(base, reply)
     }
 
-    /// What was read from the store as a whole replaces the worker's base.
-    pub(super) fn stand_on(&mut self, base: Folded, reply: &mut Reply) {
+    /// What was read from the store as a whole replaces the worker's base. It may come over a connection on which
+    /// nobody has asked yet what was lost: that is done with the next exchange, by a `since` that stays as it is. What
+    /// this worker pushed, which is known from here on as the store has it, has to be there now.
+    pub(super) fn stand_on(&mut self, base: Folded, reply: &mut Reply) -> Result<(), LogError> {
+        let own = base.vector.get(&self.lease.worker).map_or(EntryId::ZERO, |mark| mark.id);
+        if own < self.last() {
+            let run = self.run.run().to_owned();
+            return Err(LogError::Forgot { run, what: "a push" });
+        }
         self.read.clone_from(&base.vector);
-        self.since = base.since;
         self.folded = base.vector;
         self.snapshot_version = base.snapshot_version;
         self.log_bytes = base.log_bytes;
         reply.rebuilt = Some(base.parameters);
+        Ok(())
     }
 
     /// Writes the worker's base as the next snapshot.

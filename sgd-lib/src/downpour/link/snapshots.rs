@@ -121,8 +121,7 @@ impl FarEnd {
                 return Ok(());
             };
             if let Some(base) = base {
-                self.adopt(base, reply);
-                return Ok(());
+                return self.adopt(base, reply);
             }
             if Instant::now() >= until {
                 return Ok(());
@@ -162,11 +161,11 @@ impl FarEnd {
         Ok(Some(base))
     }
 
-    fn adopt(&mut self, base: Folded, reply: &mut Reply) {
+    fn adopt(&mut self, base: Folded, reply: &mut Reply) -> Result<(), LogError> {
         let own = self.lease.worker;
         reply.pushes = others(&base.vector, own).saturating_sub(others(&self.folded, own));
         reply.bytes += bytes(&self.rows);
-        self.stand_on(base, reply);
+        self.stand_on(base, reply)
     }
 }
 

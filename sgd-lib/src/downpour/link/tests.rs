@@ -1,4 +1,5 @@
 mod losses;
+mod places;
 mod snapshots;
 
 use std::sync::Arc;

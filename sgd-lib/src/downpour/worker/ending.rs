@@ -61,10 +61,11 @@ impl Worker<'_> {
         if let Some(Departure::EpochEnded { .. }) = self.ending {
             return self.leave_the_next_epoch();
         }
-        // At an epoch's end everything was pushed, the residue too. The fetch is for the stop flag: where
-        // the run was stopped meanwhile nobody takes the shard over.
-        // The model of a run that reached its target is there, and nobody needs this push, as large as it is.
-        let needed = self.ending != Some(Departure::Finished(StopReason::Target));
+        // At an epoch's end everything was pushed, the residue too, and behind the last one as well. The fetch is for
+        // the stop flag: where the run was stopped meanwhile nobody takes the shard over. Where it came to its end the
+        // model is there, and nothing may be pushed that is not in it.
+        let needed =
+            !matches!(self.ending, Some(Departure::Finished(StopReason::Target | StopReason::Epochs)));
         let push = (needed && self.progress.at.minibatch > 0).then_some(EntryKind::Flush);
         if self.ending != Some(Departure::Replaced) {
             self.send(push, true)?;

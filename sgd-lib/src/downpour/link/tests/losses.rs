@@ -55,6 +55,23 @@ fn a_reader_that_finds_a_successors_pushes_instead_of_lost_ones_has_what_the_sto
     assert_eq!(Folded::load(&*store, &run, ROWS).unwrap().parameters, [5.0; 4]);
 }
 
+/// A fetch of several round trips may meet the restart between two of them: then nobody has asked yet what was lost.
+#[test]
+fn whoever_rebuilds_from_a_store_that_lacks_its_own_push_does_not_go_on() {
+    let (_redis, _, _, [_, mut writer]) = after_the_loss();
+    let rebuilt = writer.rebuild(None, &mut Reply { sum: vec![0.0; 4], ..Reply::default() });
+    assert!(rebuilt.is_err_and(|error| error.is_forgotten()));
+}
+
+#[test]
+fn who_rebuilds_without_having_lost_anything_still_asks_what_was_lost() {
+    let (_redis, _, _, [mut reader, _]) = after_the_loss();
+    reader.rebuild(None, &mut Reply { sum: vec![0.0; 4], ..Reply::default() }).unwrap();
+    let since = reader.since;
+    let reply = reader.answer(Request::default()).unwrap();
+    assert!(reply.reconnected && reader.since > since);
+}
+
 #[test]
 fn a_successor_whose_claim_was_lost_leaves_the_stream_to_its_predecessor() {
     let mut redis = LocalRedis::start(Options::default()).unwrap();
