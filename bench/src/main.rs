@@ -6,9 +6,11 @@
 //! | module | what it is for |
 //! |---|---|
 //! | `benches` | the benchmarks, one file each |
+//! | `callbacks` | a server for the answers to asynchronous calls |
 //! | `clock` | time that a thread has computed |
 //! | `context` | what a benchmark is given: the data, the program, how thorough to be |
 //! | `crew` | workers in threads of this process |
+//! | `load` | many connections that call a server at once |
 //! | `memory` | what this process asks of the allocator, and a thread of the kernel |
 //! | `sampling` | turns, medians, spreads |
 //! | `platform` | a local platform of the benchmark's own, to train on |
@@ -19,10 +21,12 @@
 //! | `summary` | the figures of all benchmarks in one JSON object |
 
 mod benches;
+mod callbacks;
 mod clock;
 mod context;
 mod crew;
 mod http;
+mod load;
 mod memory;
 mod platform;
 mod redis;

@@ -2,6 +2,7 @@
 
 mod convergence;
 mod databases;
+mod gateway;
 mod kernel;
 mod overhead;
 mod peers;
@@ -69,6 +70,11 @@ pub(crate) const ALL: &[Bench] = &[
         name: "probes",
         about: "how long the probes of replicas take that train on every core",
         run: probes::run,
+    },
+    Bench {
+        name: "gateway",
+        about: "10,000 calls over 200 connections, synchronous and asynchronous, replicas killed on the way",
+        run: gateway::run,
     },
     Bench {
         name: "peers",
