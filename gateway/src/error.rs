@@ -67,6 +67,25 @@ impl StorageError {
         matches!(self, Self::Io { source, .. } if source.kind() != io::ErrorKind::NotFound)
     }
 
+    /// Whether there is no room for more: the disk is full, or a quota or limit is reached.
+    pub(crate) fn is_full(&self) -> bool {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge))
+    }
+
+    /// The same, for another who waited for the same file.
+    pub(crate) fn once_more(&self) -> Self {
+        match self {
+            Self::Io { verb, path, source } => {
+                let same = source.raw_os_error().map(io::Error::from_raw_os_error);
+                Self::Io { verb, path: path.clone(), source: same.unwrap_or_else(|| source.kind().into()) }
+            }
+            Self::Damaged { path, source } => {
+                Self::Damaged { path: path.clone(), source: serde::de::Error::custom(source) }
+            }
+        }
+    }
+
     /// An error of the system while doing `verb` to `path`.
     pub(crate) fn io(verb: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
@@ -117,6 +136,7 @@ impl Refusal {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Storage(error) if error.is_full() => StatusCode::INSUFFICIENT_STORAGE,
             Self::Storage(_) | Self::Task => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

@@ -167,6 +167,7 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.shared.server.kill();
         self.shared.context.tasks.kill();
+        self.shared.queue.close();
         self.shared.context.groups.kill_all();
         let _ = fs::remove_dir_all(&self.shared.context.replicas);
         // Not left to the closing of the file: a process that is just being started holds a copy of it for a moment.

@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 
-use super::{blocking, function_name, read_body, rest_of};
+use super::{function_name, read_body, rest_of};
 use crate::error::Refusal;
 use crate::queue::{self, Invocation, parse_callback_url};
 use crate::upstream::{CALL_ID, START_TIME};
@@ -48,7 +48,7 @@ pub(super) async fn invoke(
         callback_url,
         scheduled: false,
     };
-    blocking(move || queue::push(&shared, &invocation)).await?;
+    queue::push(&shared, invocation).await?;
     Ok((StatusCode::ACCEPTED, [(CALL_ID, id), (START_TIME, start)]))
 }
 
@@ -63,6 +63,6 @@ pub(super) async fn cancel(
         other => (None, other.concat()),
     };
     let unknown = format!("no asynchronous call {call_id:?} waits or runs");
-    let cancelled = blocking(move || Ok(shared.queue.cancel(function.as_deref(), &call_id)?)).await?;
+    let cancelled = shared.queue.cancel(function.as_deref(), &call_id).await?;
     if cancelled { Ok(StatusCode::ACCEPTED) } else { Err(Refusal::NotFound(unknown)) }
 }
