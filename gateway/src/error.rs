@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use crate::patience::BodyError;
+
 /// Why a gateway did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
@@ -107,6 +109,8 @@ pub(crate) enum Refusal {
     #[error("{0}")]
     TooLarge(String),
     #[error("{0}")]
+    TooSlow(String),
+    #[error("{0}")]
     Unprocessable(String),
     #[error("{0}")]
     Unavailable(String),
@@ -127,12 +131,19 @@ impl Refusal {
         Self::NotFound(format!("error finding function {name}: not found"))
     }
 
+    /// A body that could not be read.
+    pub(crate) fn body(error: &(dyn std::error::Error + 'static)) -> Self {
+        let text = format!("cannot read the body: {error}");
+        if BodyError::is_slow(error) { Self::TooSlow(text) } else { Self::Invalid(text) }
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Exists(_) => StatusCode::CONFLICT,
+            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,

@@ -142,7 +142,7 @@ async fn call(shared: &Shared, invocation: &Invocation, function: Option<&Arc<Fu
         method: Method::POST,
         path: invocation.path.clone(),
         headers: invocation.headers.clone(),
-        payload: Payload::Kept(invocation.body.clone()),
+        payload: Payload::kept(invocation.body.clone()),
         timeout: None,
     };
     proxy::call(shared, function, call).await.unwrap_or_else(|error| internal(CallError::status(&error)))

@@ -74,7 +74,7 @@ impl Queue {
     }
 }
 
-/// Takes up what an earlier gateway left.
+/// Takes up what an earlier gateway left, once all replicas of that have ended: nothing runs twice at the same time.
 pub(crate) fn resume(shared: &Shared) -> Result<(), StorageError> {
     let queue = &shared.queue;
     let left = queue.spool.list()?;
@@ -82,9 +82,13 @@ pub(crate) fn resume(shared: &Shared) -> Result<(), StorageError> {
         tracing::info!(invocations = left.len(), "taking up queued invocations");
     }
     queue.length.store(left.len(), Ordering::Relaxed);
-    for (record, invocation) in left {
-        begin(shared, queue.calls.add(record, &invocation));
-    }
+    let add = |(record, invocation)| queue.calls.add(record, &invocation);
+    let tickets: Vec<_> = left.into_iter().map(add).collect();
+    let (leftovers, later) = (shared.supervisor.leftovers(), shared.clone());
+    shared.context.tasks.spawn(async move {
+        leftovers.ended().await;
+        tickets.into_iter().for_each(|ticket| begin(&later, ticket));
+    });
     Ok(())
 }
 

@@ -136,6 +136,12 @@ impl Writer {
                 // A caller who left before the answer may have been lost on the way as well: the call is made.
                 let _ = reply.send(Ok(record));
             }),
+            // One that is too large for the room that is left must not take the others along.
+            Err(_) if lines.len() > 1 => {
+                for (line, reply) in lines.iter().zip(replies) {
+                    self.keep(std::slice::from_ref(line), vec![reply]);
+                }
+            }
             Err(error) => replies.into_iter().for_each(|reply| {
                 let _ = reply.send(Err(error.once_more()));
             }),

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -36,7 +35,11 @@ pub(super) async fn invoke(
             Some(text.to_owned())
         }
     };
-    let body = read_body(Body::new(body), shared.config.queue.body_limit).await?;
+    // Held until the invocation is on disk.
+    let limit = shared.config.queue.body_limit as u64;
+    let _share =
+        shared.budget.take(proxy::content_length(&headers).map_or(limit, |length| length.min(limit))).await;
+    let body = read_body(body, shared.config.queue.body_limit).await?;
     let (id, start) = proxy::mark(&mut headers, peer);
     headers.remove(CONTENT_LENGTH);
     let invocation = Invocation {

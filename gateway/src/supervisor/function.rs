@@ -68,6 +68,8 @@ struct State {
     replicas: Vec<Arc<Replica>>,
     retired: bool,
     crashes: u32,
+    /// Why the last replica ended that was not told to.
+    last_crash: String,
     next_start: Instant,
     /// Calls handed to replicas so far.
     calls: u64,
@@ -82,6 +84,7 @@ impl Function {
             replicas: Vec::new(),
             retired: false,
             crashes: 0,
+            last_crash: String::new(),
             next_start: Instant::now(),
             calls: 0,
         };
@@ -181,7 +184,14 @@ impl Function {
     /// One step towards what is wanted; when to look again if nothing changes before.
     fn reconcile(&self) -> Option<Instant> {
         let mut state = self.state();
+        let before = state.crashes;
         state.bury();
+        if state.crashes > before.max(1) {
+            let wait = state.next_start.saturating_duration_since(Instant::now());
+            let message =
+                format!("Back-off restarting failed replicas: {} in a row, {wait:.1?}", state.crashes);
+            self.journal.note(None, true, "BackOff", message);
+        }
         let missing = state.stop_what_is_not_wanted();
         if missing == 0 {
             return None;
@@ -203,7 +213,7 @@ impl Function {
                 }
                 Err(error) => {
                     tracing::error!(function = self.name, %error, "cannot make a replica");
-                    state.count_crash();
+                    state.count_crash(error.to_string());
                     return Some(state.next_start);
                 }
             }
@@ -241,6 +251,20 @@ impl Function {
             if timeout_at(deadline.into(), changes.changed()).await.is_err() {
                 return false;
             }
+        }
+    }
+
+    /// What is wrong with its replicas, as a sentence behind another one; nothing is where none crashed of late.
+    pub(crate) fn trouble(&self) -> String {
+        let state = self.state();
+        let wait = state.next_start.saturating_duration_since(Instant::now());
+        match state.crashes {
+            0 => String::new(),
+            crashes => format!(
+                " Replicas ended {crashes} times in a row, the last: {}; the next start is in {:.1} s.",
+                state.last_crash,
+                wait.as_secs_f64()
+            ),
         }
     }
 
@@ -314,12 +338,13 @@ impl State {
             }
             // One that ended for another reason than its version says nothing about the version in use.
             if replica.generation == self.generation {
-                self.count_crash();
+                self.count_crash(replica.reason());
             }
         }
     }
 
-    fn count_crash(&mut self) {
+    fn count_crash(&mut self, reason: String) {
+        self.last_crash = reason;
         self.next_start = Instant::now() + backoff(self.crashes);
         self.crashes = self.crashes.saturating_add(1);
     }

@@ -21,4 +21,5 @@ mod passwords;
 mod refusals;
 mod reproducible;
 mod size;
+mod time_limits;
 mod whole_run;
