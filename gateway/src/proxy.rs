@@ -99,7 +99,7 @@ pub(crate) enum CallError {
     Unreachable(String),
     #[error("{0} cannot be scaled from zero: {1}")]
     NotWoken(String, Refusal),
-    #[error("A replica of {0} ended before it had answered.")]
+    #[error("A replica of {0} closed the connection before it had answered.")]
     CutOff(String),
     #[error("the function did not answer in time")]
     Timeout,
@@ -186,7 +186,7 @@ async fn attempt(
                 return Ok(refusal);
             }
             wake(shared, function).await?;
-            if !function.ready(deadline).await {
+            if !function.ready(&tried, deadline).await {
                 return Err(CallError::NoEndpoints(function.name.clone(), function.trouble()));
             }
             continue;

@@ -58,7 +58,10 @@ async fn failures_have_openfaas_statuses() {
     let crashed = platform.post("/function/fn/crash", "").await;
     assert_eq!(crashed.status(), 502);
     assert_eq!(crashed.headers()["x-openfaas-internal"], "proxy");
-    assert_eq!(crashed.text().await.unwrap(), "A replica of fn ended before it had answered.\n");
+    assert_eq!(
+        crashed.text().await.unwrap(),
+        "A replica of fn closed the connection before it had answered.\n"
+    );
     assert_eq!(answer("/function/none").await.0, 404);
     assert_eq!(answer("/function/fn.other/pod").await.0, 404);
     assert_eq!(answer("/function/fn%2Fx").await.0, 400);

@@ -225,21 +225,20 @@ impl Function {
     /// equals the one that has waited longest for a call. So who is refused, and calls again, comes to another.
     pub(crate) fn pick(&self, tried: &[String]) -> Option<(Arc<Replica>, InFlight)> {
         let mut state = self.state();
-        let ready = state.replicas.iter().filter(|it| it.takes_calls() && !tried.contains(&it.pod));
-        let replica =
-            ready.min_by_key(|it| (it.phase() == Phase::Busy, it.in_flight(), it.last_call()))?.clone();
+        let key = |it: &&Arc<Replica>| (it.phase() == Phase::Busy, it.in_flight(), it.last_call());
+        let replica = state.can_take(tried).min_by_key(key)?.clone();
         state.calls += 1;
         let in_flight = replica.clone().enter(state.calls);
         Some((replica, in_flight))
     }
 
-    /// Waits until a replica takes calls; whether one does before `deadline`.
-    pub(crate) async fn ready(&self, deadline: Instant) -> bool {
+    /// Waits until a replica takes calls, other than those `tried`; whether one does before `deadline`.
+    pub(crate) async fn ready(&self, tried: &[String], deadline: Instant) -> bool {
         let mut changes = self.journal.subscribe();
         loop {
             {
                 let state = self.state();
-                if state.replicas.iter().any(|replica| replica.takes_calls()) {
+                if state.can_take(tried).next().is_some() {
                     return true;
                 }
                 let coming =
@@ -316,6 +315,11 @@ impl Function {
 }
 
 impl State {
+    /// The replicas that take calls, other than those `tried`.
+    fn can_take(&self, tried: &[String]) -> impl Iterator<Item = &Arc<Replica>> {
+        self.replicas.iter().filter(|it| it.takes_calls() && !tried.contains(&it.pod))
+    }
+
     fn is_idle(&self, activity: &Activity) -> bool {
         let after = self.version.specification.scaling.zero_after;
         let idle = || activity.idle_for().zip(after).is_some_and(|(idle, after)| idle >= after);

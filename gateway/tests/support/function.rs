@@ -79,7 +79,12 @@ async fn answer(Query(query): Query<HashMap<String, String>>, request: Request) 
         }
         "/crash" => std::process::exit(1),
         "/crash-once" => crash_once(&text("file")),
-        "/alone" => alone(Path::new(&text("folder")), &call_id(&request)).await,
+        "/alone" => {
+            // A task of its own: as a thread does, it goes on when whoever called has gone.
+            let (folder, id) = (text("folder"), call_id(&request));
+            let work = tokio::spawn(async move { alone(Path::new(&folder), &id).await });
+            work.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+        }
         "/zeros" => vec![0; number("bytes") as usize].into_response(),
         "/log" => {
             println!("{}", text("text"));
