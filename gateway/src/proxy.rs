@@ -21,11 +21,14 @@ use crate::draining::Draining;
 use crate::error::Refusal;
 use crate::patience::BodyError;
 use crate::supervisor::function::Function;
-use crate::supervisor::replica::Phase;
+use crate::supervisor::replica::{InFlight, Phase, Replica};
 use crate::upstream::{CALL_ID, INTERNAL, mark_start, new_call_id, remove_hop_by_hop};
 
 /// A body up to so many bytes is kept until it was answered, so that it can be sent to a second replica.
 const REPLAY_LIMIT: u64 = 256 << 10;
+
+/// How long another replica is waited for where one closed the connection of a call.
+const REPLACEMENT: Duration = Duration::from_secs(1);
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -171,26 +174,26 @@ pub(crate) async fn call(
     result.map(|response| response.map(|body| hold(body, under_way)))
 }
 
+/// What came of a call so far.
+struct Tries {
+    /// The replicas that it need not be sent to again.
+    replicas: Vec<String>,
+    /// One said that it has as many calls as it may.
+    refusal: Option<Response<Body>>,
+    /// One closed the connection.
+    cut_off: bool,
+    /// Until when another one is waited for.
+    deadline: Instant,
+}
+
 async fn attempt(
     shared: &SharedState,
     function: &Arc<Function>,
     mut call: Call,
 ) -> Result<Response<Body>, CallError> {
     let deadline = Instant::now() + shared.config.ready_timeout;
-    let mut tried = Vec::new();
-    let mut refusal = None;
-    let mut repeatable = call.payload.can_repeat() && call.method.is_idempotent();
-    loop {
-        let Some((replica, in_flight)) = function.pick(&tried) else {
-            if let Some(refusal) = refusal {
-                return Ok(refusal);
-            }
-            wake(shared, function).await?;
-            if !function.ready(&tried, deadline).await {
-                return Err(CallError::NoEndpoints(function.name.clone(), function.trouble()));
-            }
-            continue;
-        };
+    let mut tries = Tries { replicas: Vec::new(), refusal: None, cut_off: false, deadline };
+    while let Some((replica, in_flight)) = choose(shared, function, &mut tries).await? {
         let Some(body) = call.payload.next() else {
             return Err(CallError::Unreachable(function.name.clone()));
         };
@@ -202,21 +205,48 @@ async fn attempt(
                     return Ok(response);
                 }
                 replica.set_phase(Phase::Busy);
+                tries.refusal = Some(response);
                 if !call.payload.can_repeat() {
-                    return Ok(response);
+                    break;
                 }
-                tried.push(replica.pod.clone());
-                refusal = Some(response);
             }
-            Err(error) if error.is_connect() => replica.set_phase(Phase::Unready),
+            Err(error) if error.is_connect() => {
+                replica.set_phase(Phase::Unready);
+                continue;
+            }
             Err(error) if BodyError::is_slow(&error) => return Err(CallError::TooSlow),
             Err(error) => {
-                tracing::warn!(replica = replica.pod, %error, again = repeatable, "a call was cut off");
-                if !std::mem::take(&mut repeatable) {
+                tracing::warn!(replica = replica.pod, %error, "a call was cut off");
+                if tries.cut_off || !call.payload.can_repeat() || !call.method.is_idempotent() {
                     return Err(CallError::CutOff(function.name.clone()));
                 }
-                tried.push(replica.pod.clone());
+                tries.cut_off = true;
+                tries.deadline = tries.deadline.min(Instant::now() + REPLACEMENT);
             }
+        }
+        tries.replicas.push(replica.pod.clone());
+    }
+    tries.refusal.ok_or_else(|| CallError::NoEndpoints(function.name.clone(), String::new()))
+}
+
+/// A replica for the next try, which is waited for; `None` where all others have refused the call.
+async fn choose(
+    shared: &SharedState,
+    function: &Arc<Function>,
+    tries: &mut Tries,
+) -> Result<Option<(Arc<Replica>, InFlight)>, CallError> {
+    loop {
+        let found = function.pick(&tries.replicas);
+        if found.is_some() || tries.refusal.is_some() {
+            return Ok(found);
+        }
+        wake(shared, function).await?;
+        if !function.ready(&tries.replicas, tries.deadline).await {
+            let name = function.name.clone();
+            return Err(match tries.cut_off {
+                true => CallError::CutOff(name),
+                false => CallError::NoEndpoints(name, function.trouble()),
+            });
         }
     }
 }

@@ -13,6 +13,7 @@ mod elsewhere;
 mod encrypted;
 mod endings;
 mod engines;
+mod full_disk;
 mod grid;
 mod kubernetes;
 mod nodes;
