@@ -12,7 +12,7 @@ mod wire;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::{Cmd, Value, cmd};
 
@@ -297,19 +297,26 @@ impl Store for RedisStore {
         parse::vector(&key, parse::array(&key, reply)?)
     }
 
-    fn write_snapshot(&self, run: &RunKeys, snapshot: &Snapshot) -> Result<bool, StoreError> {
+    fn write_snapshot(&self, run: &RunKeys, snapshot: &Snapshot, since: Instant) -> Result<bool, StoreError> {
         let key = run.snapshot();
         let vector = encode(&key, &snapshot.vector, "a vector that can be stored")?;
-        let mut call = scripts::WRITE_SNAPSHOT
-            .key(&key)
-            .arg(snapshot.version)
-            .arg(&vector)
-            .arg(&snapshot.parameters)
-            .arg(millis(RUN_TTL));
-        for (stream, mark) in snapshot.vector.iter().filter(|(_, mark)| mark.id != EntryId::ZERO) {
-            call = call.key(&run.log(*stream)).arg(mark.id.to_string());
-        }
-        let reply = self.eval("writing a snapshot", &call)?;
+        let command = |compare: bool| {
+            let mut call = scripts::WRITE_SNAPSHOT
+                .key(&key)
+                .arg(snapshot.version)
+                .arg(&vector)
+                .arg(&snapshot.parameters)
+                .arg(millis(RUN_TTL));
+            for (stream, mark) in
+                snapshot.vector.iter().filter(|(_, mark)| compare && mark.id != EntryId::ZERO)
+            {
+                call = call.key(&run.log(*stream)).arg(mark.id.to_string());
+            }
+            call.command()
+        };
+        let reply = self.pool.run("writing a snapshot", |connection| {
+            command(connection.made > since).query::<Value>(connection)
+        })?;
         if integer(&key, &reply)? == 0 {
             return Ok(false);
         }
