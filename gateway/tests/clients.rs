@@ -1,5 +1,7 @@
 //! Clients that are slow, silent, or do not read: none holds anything up, nor for ever.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may stop at the first surprise")]
+
 mod support;
 
 use std::time::Duration;
