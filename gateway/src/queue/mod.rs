@@ -86,7 +86,11 @@ pub(crate) fn resume(shared: &Shared) -> Result<(), StorageError> {
     let tickets: Vec<_> = left.into_iter().map(add).collect();
     let (leftovers, later) = (shared.supervisor.leftovers(), shared.clone());
     shared.context.tasks.spawn(async move {
-        leftovers.ended().await;
+        tokio::select! {
+            biased;
+            () = later.context.tasks.draining() => return,
+            () = leftovers.ended() => {}
+        }
         tickets.into_iter().for_each(|ticket| begin(&later, ticket));
     });
     Ok(())
