@@ -6,10 +6,12 @@
 //! | module | what it is for |
 //! |---|---|
 //! | `benches` | the benchmarks, one file each |
+//! | `callbacks` | a server for the answers to asynchronous calls |
 //! | `clock` | time that a thread has computed |
 //! | `context` | what a benchmark is given: the data, the program, how thorough to be |
 //! | `crew` | workers in threads of this process |
 //! | `invocations` | what invocations ask of the allocator: a program for each allocator |
+//! | `load` | many connections that call a server at once |
 //! | `memory` | what this process asks of the allocator, and a thread of the kernel |
 //! | `sampling` | turns, medians, spreads |
 //! | `platform` | a local platform of the benchmark's own, to train on |
@@ -20,11 +22,13 @@
 //! | `summary` | the figures of all benchmarks in one JSON object |
 
 mod benches;
+mod callbacks;
 mod clock;
 mod context;
 mod crew;
 mod http;
 pub mod invocations;
+mod load;
 pub mod memory;
 mod platform;
 mod redis;

@@ -72,6 +72,18 @@ impl Platform {
         self.running["gateway"].as_str().unwrap_or_default().trim_start_matches("http://")
     }
 
+    /// The most memory that its gateway has had so far, in MiB.
+    ///
+    /// # Errors
+    /// `/proc` does not say.
+    pub(crate) fn peak_memory_mib(&self) -> Result<f64> {
+        let path = format!("/proc/{}/status", self.up.id());
+        let text = std::fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
+        Ok(kilobytes.with_context(|| format!("no VmHWM in {path}"))? / 1024.0)
+    }
+
     /// The address of its Redis.
     pub(crate) fn store_url(&self) -> &str {
         self.running["store_url"].as_str().unwrap_or_default()

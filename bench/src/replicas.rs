@@ -29,15 +29,12 @@ impl Replica {
 
     /// The process, if it is one of these; any may end meanwhile.
     fn find(process: u32, function: &str, state: &Path) -> Option<Self> {
-        let folder = format!("/proc/{process}");
-        if fs::read_link(format!("{folder}/exe")).ok()?.file_name()? != function {
-            return None;
-        }
-        let environment = fs::read(format!("{folder}/environ")).ok()?;
+        let environment = fs::read(format!("/proc/{process}/environ")).ok()?;
         let environment = String::from_utf8_lossy(&environment);
         let variables: HashMap<_, _> =
             environment.split('\0').filter_map(|line| line.split_once('=')).collect();
         let ours = variables.values().any(|value| Path::new(value).starts_with(state));
+        let ours = ours && variables.get("OPENFAAS_NAME") == Some(&function);
         let port = variables.get("port").filter(|_| ours)?;
         let pod = (*variables.get("HOSTNAME")?).to_owned();
         Some(Self { process, authority: format!("127.0.0.1:{port}"), pod })
@@ -50,6 +47,14 @@ impl Replica {
     pub(crate) fn kill(&self) -> Result<()> {
         let process = i32::try_from(self.process).ok().and_then(Pid::from_raw);
         kill_process(process.context("a process without an id")?, Signal::KILL).context("killing a replica")
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn kill(&self) {
+        if let Some(process) = Pid::from_raw(self.process.cast_signed()) {
+            // Where it can't be killed it has ended already.
+            let _ = kill_process(process, Signal::KILL);
+        }
     }
 
     /// Page faults so far for which nothing was read; 0 once it has ended.

@@ -133,3 +133,13 @@ fn kernel() {
         ],
     );
 }
+
+#[test]
+fn gateway() {
+    let figures =
+        ["p99_ms", "async_p99_ms", "calls_per_s", "lost", "memory_mib"].map(|name| format!("gateway.{name}"));
+    let printed = check("gateway", &figures.each_ref().map(String::as_str));
+    // Replicas were killed on the way.
+    assert_eq!(printed["figures"]["gateway.lost"], 0.0, "{printed}");
+    assert!(printed["rows"].as_array().unwrap().iter().all(|row| row["count"] == 400), "{printed}");
+}

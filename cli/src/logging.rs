@@ -10,6 +10,8 @@ pub(crate) fn start() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        // They would be printed where lines can't be, and that panics: on a full disk, for one.
+        .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal())
         .init();
 }

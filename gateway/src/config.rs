@@ -30,6 +30,11 @@ pub struct Config {
     pub addresses: Vec<(String, String)>,
     /// The nodes that replicas are spread over; none is this machine.
     pub nodes: Vec<Node>,
+    /// How long a client may take to send the head of a request, or to begin the next one, and how long its body may be
+    /// waited for beside what it earns by coming.
+    pub read_timeout: Duration,
+    /// How long a client may read nothing of its answer.
+    pub write_timeout: Duration,
     /// How long a function may take to begin its answer to a synchronous call.
     pub upstream_timeout: Duration,
     /// How long a call waits for a replica to become ready, such as the first one after scaling to zero.
@@ -96,6 +101,8 @@ impl Config {
             environment: BTreeMap::new(),
             addresses: Vec::new(),
             nodes: Vec::new(),
+            read_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
             upstream_timeout: Duration::from_secs(60),
             ready_timeout: Duration::from_secs(10),
             grace_period: Duration::from_secs(30),

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use crate::patience::BodyError;
+
 /// Why a gateway did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
@@ -67,6 +69,25 @@ impl StorageError {
         matches!(self, Self::Io { source, .. } if source.kind() != io::ErrorKind::NotFound)
     }
 
+    /// Whether there is no room for more: the disk is full, or a quota or limit is reached.
+    pub(crate) fn is_full(&self) -> bool {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge))
+    }
+
+    /// The same, for another who waited for the same file.
+    pub(crate) fn once_more(&self) -> Self {
+        match self {
+            Self::Io { verb, path, source } => {
+                let same = source.raw_os_error().map(io::Error::from_raw_os_error);
+                Self::Io { verb, path: path.clone(), source: same.unwrap_or_else(|| source.kind().into()) }
+            }
+            Self::Damaged { path, source } => {
+                Self::Damaged { path: path.clone(), source: serde::de::Error::custom(source) }
+            }
+        }
+    }
+
     /// An error of the system while doing `verb` to `path`.
     pub(crate) fn io(verb: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
@@ -88,6 +109,8 @@ pub(crate) enum Refusal {
     #[error("{0}")]
     TooLarge(String),
     #[error("{0}")]
+    TooSlow(String),
+    #[error("{0}")]
     Unprocessable(String),
     #[error("{0}")]
     Unavailable(String),
@@ -108,15 +131,23 @@ impl Refusal {
         Self::NotFound(format!("error finding function {name}: not found"))
     }
 
+    /// A body that could not be read.
+    pub(crate) fn body(error: &(dyn std::error::Error + 'static)) -> Self {
+        let text = format!("cannot read the body: {error}");
+        if BodyError::is_slow(error) { Self::TooSlow(text) } else { Self::Invalid(text) }
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Exists(_) => StatusCode::CONFLICT,
+            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Storage(error) if error.is_full() => StatusCode::INSUFFICIENT_STORAGE,
             Self::Storage(_) | Self::Task => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

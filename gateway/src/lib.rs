@@ -10,6 +10,7 @@
 //! - `specification`: what a deployment asks for, checked
 //! - `kubernetes`: as much of Kubernetes' API as kubectl needs to look, to scale and to delete pods
 //! - `supervisor`: functions and their replicas
+//! - `server`, `patience`, `budget`: connections of clients, however slow or many they are
 //! - `proxy`, `upgrade`, `upstream`: calls of functions
 //! - `queue`: asynchronous calls, kept on disk until they are done
 //! - `scheduler`: calls by the clock
@@ -17,6 +18,7 @@
 //! - `images`, `lines`, `digest`, `secrets`, `logs`, `metrics`, `auth`, `storage`, `tasks`: what these stand on
 
 mod auth;
+mod budget;
 mod builder;
 mod config;
 mod digest;
@@ -30,11 +32,13 @@ mod kubernetes;
 mod lines;
 mod logs;
 mod metrics;
+mod patience;
 mod proxy;
 mod queue;
 mod routes;
 mod scheduler;
 mod secrets;
+mod server;
 mod specification;
 mod storage;
 mod supervisor;
@@ -57,12 +61,14 @@ pub use crate::error::{GatewayError, StorageError};
 pub use crate::specification::parse_duration;
 
 use crate::auth::Credentials;
+use crate::budget::Budget;
 use crate::builder::Builder;
 use crate::images::Images;
 use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::secrets::Secrets;
+use crate::server::Bounds;
 use crate::supervisor::Supervisor;
 use crate::supervisor::context::Context;
 use crate::supervisor::environment::Surroundings;
@@ -80,6 +86,7 @@ pub(crate) struct SharedState {
     pub(crate) context: Arc<Context>,
     pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) queue: Queue,
+    pub(crate) budget: Budget,
     /// `None` without a payload secret.
     pub(crate) builder: Option<Arc<Builder>>,
     pub(crate) kubernetes: Arc<kubernetes::Store>,
@@ -103,13 +110,16 @@ pub struct Gateway {
 impl Gateway {
     /// Starts a gateway, with what was deployed and queued when the last one on the same folder ended. Needs a tokio
     /// runtime. `/healthz` answers 503 until [`Gateway::set_ready`].
-    pub fn start(config: Config) -> Result<Self, GatewayError> {
+    pub fn start(mut config: Config) -> Result<Self, GatewayError> {
         Handle::try_current().map_err(|_| GatewayError::NoRuntime)?;
         if config.basic_auth.is_none() && !config.listen.ip().is_loopback() {
             return Err(GatewayError::NeedsAuthentication(config.listen));
         }
         let credentials = config.basic_auth.as_deref().map(Credentials::read).transpose()?;
         storage::create_folder(&config.state_dir)?;
+        // Replicas get paths in it, and have folders of their own.
+        let absolute = fs::canonicalize(&config.state_dir);
+        config.state_dir = absolute.map_err(StorageError::io("open", &config.state_dir))?;
         let lock = lock(&config.state_dir)?;
         let (listener, address) = listen(config.listen)?;
         let context = Arc::new(context(&config, address)?);
@@ -126,6 +136,7 @@ impl Gateway {
             context,
             supervisor,
             queue,
+            budget: Budget::new(),
             builder: builder.transpose()?.map(Arc::new),
             metrics: Metrics::new(),
             ready: AtomicBool::new(false),
@@ -169,6 +180,7 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.shared.server.kill();
         self.shared.context.tasks.kill();
+        self.shared.queue.close();
         self.shared.context.groups.kill_all();
         let _ = fs::remove_dir_all(&self.shared.context.replicas);
         // Not left to the closing of the file: a process that is just being started holds a copy of it for a moment.
@@ -240,14 +252,7 @@ fn this_machine() -> Node {
 
 fn serve(listener: tokio::net::TcpListener, shared: &Shared) {
     let server = &shared.server;
-    let service = routes::router(shared.clone());
-    let service = service.into_make_service_with_connect_info::<SocketAddr>();
-    let draining = server.clone();
-    server.spawn(async move {
-        let served =
-            axum::serve(listener, service).with_graceful_shutdown(async move { draining.draining().await });
-        if let Err(error) = served.await {
-            tracing::error!(%error, "the gateway stopped serving");
-        }
-    });
+    let router = routes::router(shared.clone());
+    let Config { read_timeout, write_timeout, .. } = shared.config;
+    server.spawn(server::serve(listener, router, Bounds { read_timeout, write_timeout }, server.clone()));
 }

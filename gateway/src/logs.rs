@@ -100,6 +100,8 @@ pub(crate) struct FunctionLog {
 struct Writer {
     file: File,
     length: u64,
+    /// Lines that could not be written since the last that was.
+    lost: u64,
     /// The function was removed: what its last replicas still write must not get into a successor's files.
     closed: bool,
 }
@@ -112,7 +114,7 @@ impl Writer {
             // A crash may have cut the last line: whatever follows starts a new one.
             file.write_all(b"\n")?;
         }
-        Ok(Self { file, length: length + u64::from(length > 0), closed: false })
+        Ok(Self { file, length: length + u64::from(length > 0), lost: 0, closed: false })
     }
 
     fn append(&mut self, path: &Path, line: &[u8]) -> io::Result<()> {
@@ -120,12 +122,42 @@ impl Writer {
             return Ok(());
         }
         if self.length > FILE_LIMIT {
-            std::fs::rename(path, set_aside(path))?;
-            *self = Self::open(path)?;
+            self.rotate(path)?;
+        }
+        if self.lost > 0 {
+            // A part of the first lost line may be there.
+            self.file.write_all(b"\n")?;
         }
         self.file.write_all(line)?;
         self.length += line.len() as u64;
         Ok(())
+    }
+
+    fn rotate(&mut self, path: &Path) -> io::Result<()> {
+        match std::fs::rename(path, set_aside(path)) {
+            // It was set aside before, and the disk had no room for another one.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        *self = Self { lost: self.lost, ..Self::open(path)? };
+        Ok(())
+    }
+
+    /// [`Writer::append`], or else a line is lost; what begins and ends losing lines is told, not each of them.
+    fn append_or_lose(&mut self, path: &Path, line: &[u8]) {
+        match self.append(path, line) {
+            Ok(()) if self.lost > 0 => {
+                tracing::warn!(path = %path.display(), lines = self.lost, "lines of a function's log were lost");
+                self.lost = 0;
+            }
+            Ok(()) => {}
+            Err(error) => {
+                if self.lost == 0 {
+                    tracing::error!(path = %path.display(), %error, "cannot write a function's log");
+                }
+                self.lost += 1;
+            }
+        }
     }
 }
 
@@ -148,9 +180,7 @@ impl FunctionLog {
         };
         let line = as_line(&message);
         let mut writer = lock(&self.writer);
-        if let Err(error) = writer.append(&self.path, &line) {
-            tracing::error!(path = %self.path.display(), %error, "cannot write a function's log");
-        }
+        writer.append_or_lose(&self.path, &line);
         // Sent under the lock, so that a follower sees each line once: in the files or live.
         let _ = self.live.send(Arc::new(message));
     }

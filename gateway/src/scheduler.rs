@@ -47,11 +47,8 @@ pub(crate) async fn run(shared: Shared) {
         tokio::time::sleep(INTERVAL).await;
         for name in due(&shared, &mut entries, SystemTime::now()) {
             let call_id = new_call_id();
-            let pushing = shared.clone();
-            let invocation = Invocation::scheduled(&name, &call_id);
-            match tokio::task::spawn_blocking(move || queue::push(&pushing, &invocation)).await {
-                Ok(Ok(())) => tracing::info!(function = name, call_id, "called by schedule"),
-                Ok(Err(error)) => tracing::error!(function = name, %error, "cannot call by schedule"),
+            match queue::push(&shared, Invocation::scheduled(&name, &call_id)).await {
+                Ok(()) => tracing::info!(function = name, call_id, "called by schedule"),
                 Err(error) => tracing::error!(function = name, %error, "cannot call by schedule"),
             }
         }

@@ -25,13 +25,18 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
     };
     // Not of the file's own name, which may be as long as a name can be.
     let unfinished = folder.join(format!("{UNFINISHED}{:032x}", rand::random::<u128>()));
-    let written = write_new(&unfinished, bytes)
-        .and_then(|()| fs::rename(&unfinished, path))
-        .and_then(|()| File::open(folder)?.sync_all());
+    let written = write_new(&unfinished, bytes).and_then(|()| fs::rename(&unfinished, path));
     written.map_err(|source| {
         let _ = fs::remove_file(&unfinished);
         StorageError::io("write", path)(source)
-    })
+    })?;
+    sync_folder_of(path)
+}
+
+/// Makes durable that a file has got its name, or lost it.
+pub(crate) fn sync_folder_of(path: &Path) -> Result<(), StorageError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(StorageError::io("write", path))
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

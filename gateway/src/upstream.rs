@@ -32,7 +32,8 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     UPGRADE,
 ];
 
-/// A client whose idle connections are few and short-lived.
+/// A client whose idle connections are short-lived. It keeps as many for a replica as a busy one had at once: opening
+/// one costs more than a call.
 pub(crate) fn client() -> Client {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
@@ -40,7 +41,7 @@ pub(crate) fn client() -> Client {
     hyper_util::client::legacy::Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(Duration::from_secs(15))
-        .pool_max_idle_per_host(16)
+        .pool_max_idle_per_host(256)
         .build(connector)
 }
 

@@ -184,7 +184,7 @@ async fn events_tell_of_starts_and_crashes() {
     platform.deploy("fn", json!({})).await;
     let pod = platform.text("/function/fn/pod").await;
     let uid = get(&platform, &format!("{PODS}/{pod}")).await["metadata"]["uid"].as_str().unwrap().to_owned();
-    assert_eq!(platform.get("/function/fn/crash").await.status(), 500);
+    assert_eq!(platform.post("/function/fn/crash", "").await.status(), 502);
     let selector = format!("involvedObject.name%3D{pod}%2CinvolvedObject.uid%3D{uid}");
     let reasons = eventually(async || {
         let events =

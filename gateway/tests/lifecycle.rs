@@ -50,7 +50,7 @@ async fn a_crashed_replica_is_restarted() {
     platform.deploy("fn", json!({})).await;
     let before = platform.text("/function/fn/pod").await;
     for _ in 0..3 {
-        assert_eq!(platform.get("/function/fn/crash").await.status(), 500);
+        assert_eq!(platform.post("/function/fn/crash", "").await.status(), 502);
     }
     let after = eventually(async || {
         let response = platform.get("/function/fn/pod").await;
@@ -62,7 +62,7 @@ async fn a_crashed_replica_is_restarted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_that_dies_at_once_is_started_again_until_it_lives() {
-    let platform = Platform::start();
+    let platform = Platform::start_with(|config| config.ready_timeout = std::time::Duration::from_millis(20));
     let crash_while = platform.path("crash");
     std::fs::write(&crash_while, "").unwrap();
     platform.deploy_unready("fn", json!({"envVars": {"crash_while": crash_while}})).await;
@@ -74,6 +74,18 @@ async fn a_function_that_dies_at_once_is_started_again_until_it_lives() {
         (starts.len() >= 3).then_some(())
     })
     .await;
+    // Whoever calls it is told why nobody answers, and so is kubectl.
+    let text = eventually(async || {
+        let response = platform.get("/function/fn").await;
+        assert_eq!(response.status(), 503);
+        let text = response.text().await.unwrap();
+        text.contains("in a row").then_some(text)
+    })
+    .await;
+    assert!(text.starts_with("No endpoints available for: fn. Replicas ended "), "{text}");
+    assert!(text.contains("the last: exit status: 3; the next start is in "), "{text}");
+    let events = platform.text("/api/v1/events").await;
+    assert!(events.contains("\"BackOff\"") && events.contains("in a row"), "{events}");
     std::fs::remove_file(&crash_while).unwrap();
     platform.until("fn", |status| status.available_replicas == 1).await;
 }

@@ -55,12 +55,29 @@ async fn failures_have_openfaas_statuses() {
     };
     assert_eq!(answer("/function/fn/slow?ms=60000").await, (502, String::new()));
     assert_eq!(answer("/function/never").await, (503, "No endpoints available for: never.\n".into()));
-    assert_eq!(answer("/function/fn/crash").await, (500, "Can't reach service for: fn.\n".into()));
+    let crashed = platform.post("/function/fn/crash", "").await;
+    assert_eq!(crashed.status(), 502);
+    assert_eq!(crashed.headers()["x-openfaas-internal"], "proxy");
+    assert_eq!(
+        crashed.text().await.unwrap(),
+        "A replica of fn closed the connection before it had answered.\n"
+    );
     assert_eq!(answer("/function/none").await.0, 404);
     assert_eq!(answer("/function/fn.other/pod").await.0, 404);
     assert_eq!(answer("/function/fn%2Fx").await.0, 400);
     assert_eq!(answer("/nowhere").await, (404, "404 page not found\n".into()));
     assert_eq!(platform.get("/async-function/fn").await.status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_replica_ends_is_made_again_where_that_changes_nothing() {
+    let platform = Platform::start();
+    platform.deploy("fn", json!({})).await;
+    let path = |name: &str| format!("/function/fn/crash-once?file={}", platform.path(name).display());
+    assert_eq!(platform.text(&path("got")).await, "alive");
+    assert_eq!(platform.post(&path("posted"), "").await.status(), 502);
+    // Once, so that a call that ends its replica does not end all of them.
+    assert_eq!(platform.get("/function/fn/crash").await.status(), 502);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,8 @@ pub(crate) fn start(config: &Config) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(&config.log_filter))
         .with_writer(std::io::stderr)
+        // They would be printed where lines can't be, and that panics: where whoever reads them has died, for one.
+        .log_internal_errors(false)
         .with_ansi(config.log_format == LogFormat::Text && std::io::stderr().is_terminal());
     // Fails only when there is a subscriber already, and then that one is wanted.
     let _ = match config.log_format {

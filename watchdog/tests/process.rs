@@ -42,7 +42,9 @@ impl Function {
         let (sender, log) = channel();
         std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
-                let _ = sender.send(line);
+                if sender.send(line).is_err() {
+                    break;
+                }
             }
         });
         let mut function = Self { child, address: ([127, 0, 0, 1], 0).into(), folder, log };
@@ -246,4 +248,16 @@ fn the_log_filter_is_heeded() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}
+
+#[test]
+fn a_function_whose_log_nobody_reads_any_more_goes_on_and_ends_well() {
+    let mut function = Function::start(&[("exit_on_stdin_close", "true")]);
+    // The thread that reads the log ends with the next line; then each line is an error.
+    function.log = channel().1;
+    for _ in 0..20 {
+        assert!(function.ask("GET /echo HTTP").starts_with("HTTP/1.1 200 "));
+    }
+    drop(function.child.stdin.take());
+    assert_eq!(function.wait().code(), Some(0));
 }

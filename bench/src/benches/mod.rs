@@ -3,6 +3,7 @@
 mod convergence;
 mod databases;
 mod faults;
+mod gateway;
 mod kernel;
 mod memory;
 mod overhead;
@@ -81,6 +82,11 @@ pub(crate) const ALL: &[Bench] = &[
         name: "faults",
         about: "a run in which one of three workers, or Redis, is killed, against an undisturbed one",
         run: faults::run,
+    },
+    Bench {
+        name: "gateway",
+        about: "10,000 calls over 200 connections, synchronous and asynchronous, replicas killed on the way",
+        run: gateway::run,
     },
     Bench {
         name: "peers",

@@ -23,7 +23,8 @@ pub use crate::succession::TRAIN_FUNCTION;
 
 /// A lease lasts this long without a renewal.
 const LEASE: Duration = Duration::from_secs(2);
-/// A worker leaves this long before its time is up, to flush and hand over.
+/// A worker leaves this long before its time is up, to flush and hand over; where it has less than twice as long, after
+/// half of its time.
 const MARGIN: Duration = Duration::from_millis(500);
 
 /// A node's store, and the node's name.
@@ -114,7 +115,7 @@ fn start(
             host: host.clone(),
             run: run.name().to_owned(),
             shutdown: call.shutdown(),
-            leave_at: call.deadline.map(|deadline| deadline.checked_sub(MARGIN).unwrap_or(deadline)),
+            leave_at: call.deadline.map(leave_at),
             runtime: Handle::current(),
             recruiting: Arc::default(),
         },
@@ -129,6 +130,12 @@ fn start(
         .spawn(move || task.train())
         .context("starting the worker's thread")?;
     Ok(())
+}
+
+/// When to leave, to have handed over by `deadline`.
+fn leave_at(deadline: Instant) -> Instant {
+    let left = deadline.saturating_duration_since(Instant::now());
+    deadline.checked_sub(MARGIN.min(left / 2)).unwrap_or(deadline)
 }
 
 /// A worker and what it needs.

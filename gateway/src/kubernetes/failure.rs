@@ -134,6 +134,7 @@ impl From<Refusal> for Failure {
             Refusal::NotFound(_) => "NotFound",
             Refusal::Unauthorized(_) => "Unauthorized",
             Refusal::Exists(_) => "AlreadyExists",
+            Refusal::TooSlow(_) => "Timeout",
             Refusal::TooLarge(_) => "RequestEntityTooLarge",
             Refusal::Unprocessable(_) => "Invalid",
             Refusal::Unavailable(_) => "ServiceUnavailable",

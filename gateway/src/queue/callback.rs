@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use openfaas::types::DEFAULT_NAMESPACE;
 
 use super::dispatcher::{internal, pause};
-use super::spool::Invocation;
+use super::invocation::Invocation;
 use crate::Shared;
 use crate::upstream::{CALL_ID, START_TIME, remove_hop_by_hop};
 

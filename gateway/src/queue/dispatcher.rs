@@ -9,16 +9,16 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::callback::{self, Outcome};
 use super::calls::Ticket;
+use super::invocation::Invocation;
 use super::policy::Policy;
-use super::spool::Invocation;
+use crate::Shared;
 use crate::proxy::{self, Call, CallError, Payload};
 use crate::specification::Retries;
 use crate::supervisor::function::Function;
 use crate::upstream::INTERNAL;
-use crate::{Shared, storage};
 
 /// Sees an invocation through. A gateway that shuts down ends this between two attempts.
-pub(super) async fn dispatch(shared: Shared, ticket: Ticket) {
+pub(super) async fn dispatch(shared: Shared, ticket: Arc<Ticket>) {
     let done = tokio::select! {
         biased;
         () = ticket.cancelled.cancelled() => {
@@ -32,38 +32,63 @@ pub(super) async fn dispatch(shared: Shared, ticket: Ticket) {
     }
 }
 
+/// What came of an attempt.
+enum Attempt {
+    /// The invocation is done.
+    Done,
+    /// Another one is due after this time.
+    Again(Duration),
+    /// The gateway shuts down.
+    Ended,
+}
+
 /// Calls until there is an answer to keep; whether the invocation is done.
 async fn deliver(shared: &Shared, ticket: &Ticket) -> bool {
-    let mut attempt = 1;
+    let mut number = 1;
     loop {
         let before = shared.supervisor.find(&ticket.function);
         let Some(permit) = permit(shared, before.as_ref()).await else { return false };
-        // After the wait: what waits takes no memory, and the function may have been deployed anew meanwhile.
-        let function = shared.supervisor.find(&ticket.function);
-        let Some(invocation) = load(shared, ticket).await else { return false };
-        let policy = policy(shared, function.as_ref());
-        let started = Instant::now();
-        let answer = call(shared, &invocation, function.as_ref()).await;
-        let attempts = (attempt, policy.attempts);
-        let outcome = Outcome::read(answer, started.elapsed(), attempts).await;
-        let status = outcome.status;
-        if let Some(wait) = policy.again(attempt, status, &outcome.headers) {
-            let (function, call_id) = (&ticket.function, &ticket.call_id);
-            tracing::debug!(%function, %call_id, %status, ?wait, "trying again");
-            drop((permit, outcome, invocation));
-            if !pause(shared, wait).await {
-                return false;
+        // On the heap only now: thousands may wait.
+        match Box::pin(attempt(shared, ticket, number, permit)).await {
+            Attempt::Done => return true,
+            Attempt::Ended => return false,
+            Attempt::Again(wait) => {
+                if !pause(shared, wait).await {
+                    return false;
+                }
+                number += 1;
             }
-            attempt += 1;
-            continue;
         }
-        if !status.is_success() {
-            let (function, call_id) = (&ticket.function, &ticket.call_id);
-            tracing::warn!(%function, %call_id, %status, attempt, "an asynchronous invocation failed");
-        }
-        drop(permit);
-        return callback::deliver(shared, &invocation, &outcome).await;
     }
+}
+
+/// One attempt, the `number`th.
+async fn attempt(
+    shared: &Shared,
+    ticket: &Ticket,
+    number: u32,
+    permit: Option<OwnedSemaphorePermit>,
+) -> Attempt {
+    // After the wait: what waits takes no memory, and the function may have been deployed anew meanwhile.
+    let found = shared.supervisor.find(&ticket.function);
+    let invocation = match load(shared, ticket).await {
+        Ok(invocation) => invocation,
+        Err(otherwise) => return otherwise,
+    };
+    let policy = policy(shared, found.as_ref());
+    let started = Instant::now();
+    let answer = call(shared, &invocation, found.as_ref()).await;
+    let outcome = Outcome::read(answer, started.elapsed(), (number, policy.attempts)).await;
+    let (function, call_id, status) = (&ticket.function, &ticket.call_id, outcome.status);
+    if let Some(wait) = policy.again(number, status, &outcome.headers) {
+        tracing::debug!(%function, %call_id, %status, ?wait, "trying again");
+        return Attempt::Again(wait);
+    }
+    if !status.is_success() {
+        tracing::warn!(%function, %call_id, %status, number, "an asynchronous invocation failed");
+    }
+    drop(permit);
+    if callback::deliver(shared, &invocation, &outcome).await { Attempt::Done } else { Attempt::Ended }
 }
 
 /// Waits; `false` when the gateway shuts down.
@@ -74,24 +99,21 @@ pub(super) async fn pause(shared: &Shared, wait: Duration) -> bool {
     }
 }
 
-/// Reads the invocation, anew for each attempt, as often as the system refuses; `None` if it is lost, or when the
-/// gateway shuts down.
-async fn load(shared: &Shared, ticket: &Ticket) -> Option<Invocation> {
+/// Reads the invocation, anew for each attempt, as often as the system refuses. One that cannot be read was set aside,
+/// and is over.
+async fn load(shared: &Shared, ticket: &Ticket) -> Result<Invocation, Attempt> {
     loop {
-        let file = ticket.path.clone();
-        match tokio::task::spawn_blocking(move || storage::read_json::<Invocation>(&file)).await.ok()? {
-            Ok(invocation) => return Some(invocation),
+        let record = ticket.record.clone();
+        let read = tokio::task::spawn_blocking(move || record.load()).await;
+        match read.map_err(|_| Attempt::Ended)? {
+            Ok(invocation) => return Ok(invocation),
             Err(error) if error.may_pass() => {
                 tracing::warn!(call_id = %ticket.call_id, %error, "a queued invocation cannot be read now");
                 if !pause(shared, shared.queue.config.min_wait).await {
-                    return None;
+                    return Err(Attempt::Ended);
                 }
             }
-            Err(error) => {
-                shared.queue.set_aside(&ticket.path, &error);
-                shared.queue.calls.remove(ticket);
-                return None;
-            }
+            Err(_) => return Err(Attempt::Done),
         }
     }
 }
@@ -120,7 +142,7 @@ async fn call(shared: &Shared, invocation: &Invocation, function: Option<&Arc<Fu
         method: Method::POST,
         path: invocation.path.clone(),
         headers: invocation.headers.clone(),
-        payload: Payload::Kept(invocation.body.clone()),
+        payload: Payload::kept(invocation.body.clone()),
         timeout: None,
     };
     proxy::call(shared, function, call).await.unwrap_or_else(|error| internal(CallError::status(&error)))

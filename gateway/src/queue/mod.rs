@@ -4,22 +4,25 @@
 //! calls again after its restart, under the same `X-Call-Id`. While a call runs, however long, it is not made a second
 //! time: the connection to its replica is the lease, which ends with the answer or with the replica.
 
+mod batch;
 mod callback;
 mod calls;
 mod dispatcher;
+mod invocation;
 pub(crate) mod policy;
 mod spool;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use self::calls::{Calls, Ticket};
+use crate::Shared;
 use crate::config::QueueConfig;
 use crate::error::{Refusal, StorageError};
-use crate::{Shared, storage};
 
 pub(crate) use self::callback::parse_url as parse_callback_url;
-pub(crate) use self::spool::Invocation;
+pub(crate) use self::invocation::Invocation;
 use self::spool::Spool;
 
 /// The queue of a gateway.
@@ -43,55 +46,58 @@ impl Queue {
     }
 
     /// Takes back the invocations with this id, of `function` if that is named: they are not called again, and a call
-    /// that runs is cut off. Whether there was one. Removes files: not for an asynchronous task.
-    pub(crate) fn cancel(&self, function: Option<&str>, call_id: &str) -> Result<bool, StorageError> {
+    /// that runs is cut off. Whether there was one.
+    pub(crate) async fn cancel(&self, function: Option<&str>, call_id: &str) -> Result<bool, Refusal> {
         let tickets = self.calls.find(function, call_id);
         for ticket in &tickets {
             ticket.cancelled.cancel();
-            // Whoever is told that it is cancelled must not see it again after a crash.
-            storage::remove(&ticket.path)?;
+            if ticket.end() {
+                // Whoever is told that it is cancelled must not see it again after a crash.
+                self.spool.forget(ticket.record.clone()).await?;
+            }
         }
         Ok(!tickets.is_empty())
-    }
-
-    /// Gives up an invocation that cannot be read; its file is kept under another name.
-    fn set_aside(&self, path: &Path, error: &StorageError) {
-        self.length.fetch_sub(1, Ordering::Relaxed);
-        let kept = self.spool.set_aside(path);
-        tracing::error!(%error, ?kept, "a queued invocation cannot be read");
     }
 
     /// Forgets an invocation that is done.
     fn done(&self, ticket: &Ticket) {
         self.length.fetch_sub(1, Ordering::Relaxed);
-        if let Err(error) = storage::remove(&ticket.path) {
-            tracing::error!(%error, "an invocation that is done will be called again after a restart");
+        if ticket.end() {
+            self.spool.done(ticket.record.clone());
         }
         self.calls.remove(ticket);
     }
+
+    /// From now on nothing is kept, and nothing written: the folder is free for another gateway.
+    pub(crate) fn close(&self) {
+        self.spool.close();
+    }
 }
 
-/// Takes up what an earlier gateway left.
+/// Takes up what an earlier gateway left, once all replicas of that have ended: nothing runs twice at the same time.
 pub(crate) fn resume(shared: &Shared) -> Result<(), StorageError> {
-    let paths = shared.queue.spool.list()?;
-    if !paths.is_empty() {
-        tracing::info!(invocations = paths.len(), "taking up queued invocations");
+    let queue = &shared.queue;
+    let left = queue.spool.list()?;
+    if !left.is_empty() {
+        tracing::info!(invocations = left.len(), "taking up queued invocations");
     }
-    shared.queue.length.store(paths.len(), Ordering::Relaxed);
-    let mut tickets = Vec::new();
-    for path in paths {
-        match storage::read_json::<Invocation>(&path) {
-            Ok(invocation) => tickets.push(shared.queue.calls.add(path, &invocation)),
-            Err(error) if error.may_pass() => return Err(error),
-            Err(error) => shared.queue.set_aside(&path, &error),
+    queue.length.store(left.len(), Ordering::Relaxed);
+    let add = |(record, invocation)| queue.calls.add(record, &invocation);
+    let tickets: Vec<_> = left.into_iter().map(add).collect();
+    let (leftovers, later) = (shared.supervisor.leftovers(), shared.clone());
+    shared.context.tasks.spawn(async move {
+        tokio::select! {
+            biased;
+            () = later.context.tasks.draining() => return,
+            () = leftovers.ended() => {}
         }
-    }
-    tickets.into_iter().for_each(|ticket| begin(shared, ticket));
+        tickets.into_iter().for_each(|ticket| begin(&later, ticket));
+    });
     Ok(())
 }
 
-/// Queues an invocation; it is durable when this returns. Writes a file: not for an asynchronous task.
-pub(crate) fn push(shared: &Shared, invocation: &Invocation) -> Result<(), Refusal> {
+/// Queues an invocation; it is durable when this returns. It is called even if whoever waits for that leaves.
+pub(crate) async fn push(shared: &Shared, invocation: Invocation) -> Result<(), Refusal> {
     let queue = &shared.queue;
     if queue.length.fetch_add(1, Ordering::Relaxed) >= queue.config.capacity {
         queue.length.fetch_sub(1, Ordering::Relaxed);
@@ -100,17 +106,16 @@ pub(crate) fn push(shared: &Shared, invocation: &Invocation) -> Result<(), Refus
             queue.config.capacity
         )));
     }
-    match queue.spool.push(invocation) {
-        Ok(path) => begin(shared, queue.calls.add(path, invocation)),
-        Err(error) => {
-            queue.length.fetch_sub(1, Ordering::Relaxed);
-            return Err(error.into());
-        }
-    }
-    Ok(())
+    let shared = shared.clone();
+    let kept = tokio::spawn(async move {
+        let kept = shared.queue.spool.push(&invocation).await;
+        let kept = kept.inspect_err(|_| _ = shared.queue.length.fetch_sub(1, Ordering::Relaxed));
+        kept.map(|record| begin(&shared, shared.queue.calls.add(record, &invocation)))
+    });
+    kept.await.map_err(|_| Refusal::Task)?
 }
 
-fn begin(shared: &Shared, ticket: Ticket) {
+fn begin(shared: &Shared, ticket: Arc<Ticket>) {
     let (tasks, shared) = (shared.context.tasks.clone(), shared.clone());
     tasks.spawn(async move { dispatcher::dispatch(shared, ticket).await });
 }

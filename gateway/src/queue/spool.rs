@@ -1,132 +1,157 @@
-//! Queued invocations on disk: one file each, there from before the caller's 202 until the invocation is done.
+//! The folder of queued invocations, and the thread that writes there: what is to be kept while it writes goes into its
+//! next file, so that many callers wait for one flush together.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use tokio::sync::oneshot;
 
-use crate::error::StorageError;
-use crate::specification::TOPIC;
+use super::batch::{self, Record};
+use super::invocation::Invocation;
+use crate::error::{Refusal, StorageError};
 use crate::storage;
-use crate::upstream::{CALL_ID, mark_start};
 
-/// An asynchronous invocation, in the terms of OpenFaaS's queue message.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Invocation {
-    pub(crate) function: String,
-    pub(crate) call_id: String,
-    /// Path and query.
-    pub(crate) path: String,
-    #[serde(with = "header_pairs")]
-    pub(crate) headers: HeaderMap,
-    #[serde(with = "base64_bytes")]
-    pub(crate) body: Bytes,
-    pub(crate) callback_url: Option<String>,
-    /// Whether the clock made this call, not somebody.
-    #[serde(default)]
-    pub(crate) scheduled: bool,
-}
+/// A file gets no further invocation beyond so many bytes.
+const BATCH_LIMIT: usize = 1 << 20;
 
-impl Invocation {
-    /// A call of `function` by the clock, with nothing to say.
-    pub(crate) fn scheduled(function: &str, call_id: &str) -> Self {
-        let mut headers = HeaderMap::new();
-        headers.insert(HeaderName::from_static("x-topic"), HeaderValue::from_static(TOPIC));
-        headers.insert(HeaderName::from_static("x-connector"), HeaderValue::from_static("cron-connector"));
-        if let Ok(id) = HeaderValue::from_str(call_id) {
-            headers.insert(CALL_ID, id);
-        }
-        mark_start(&mut headers);
-        Self {
-            function: function.to_owned(),
-            call_id: call_id.to_owned(),
-            path: "/".to_owned(),
-            headers,
-            body: Bytes::new(),
-            callback_url: None,
-            scheduled: true,
-        }
-    }
+type Reply<T> = oneshot::Sender<Result<T, StorageError>>;
+
+/// What the thread is asked for.
+enum Task {
+    Keep(Vec<u8>, Reply<Record>),
+    Done(Record),
+    Forget(Record, Reply<()>),
+    End,
 }
 
 /// The folder of queued invocations.
 #[derive(Debug)]
 pub(crate) struct Spool {
     folder: PathBuf,
-    /// Tells apart what is queued within one tick of the clock.
-    count: AtomicU64,
+    tasks: Sender<Task>,
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Spool {
     pub(crate) fn open(state_dir: &Path) -> Result<Self, StorageError> {
         let folder = state_dir.join("queue");
         storage::create_folder(&folder)?;
-        Ok(Self { folder, count: AtomicU64::new(0) })
+        let (tasks, received) = mpsc::channel();
+        let writer = Writer { folder: folder.clone(), count: 0 };
+        let writer = thread::Builder::new().name("queue".to_owned()).spawn(move || writer.run(&received));
+        let writer = writer.map_err(StorageError::io("write", &folder))?;
+        Ok(Self { folder, tasks, writer: Mutex::new(Some(writer)) })
     }
 
     /// What an earlier gateway left, oldest first.
-    pub(crate) fn list(&self) -> Result<Vec<PathBuf>, StorageError> {
+    pub(super) fn list(&self) -> Result<Vec<(Record, Invocation)>, StorageError> {
         let mut paths = storage::list(&self.folder)?;
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
-        Ok(paths)
+        let mut all = Vec::new();
+        for path in paths {
+            all.extend(batch::read(&path)?);
+        }
+        Ok(all)
     }
 
     /// Keeps an invocation; it is durable when this returns.
-    pub(crate) fn push(&self, invocation: &Invocation) -> Result<PathBuf, StorageError> {
-        let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let path = self.folder.join(format!("{nanoseconds:020}-{count:08}.json"));
-        storage::write_json(&path, invocation)?;
-        Ok(path)
+    pub(super) async fn push(&self, invocation: &Invocation) -> Result<Record, Refusal> {
+        let line = serde_json::to_vec(invocation).map_err(|_| Refusal::Task)?;
+        self.ask(|reply| Task::Keep(line, reply)).await
     }
 
-    /// Sets a file aside that cannot be read, so that it is not tried again and not lost.
-    pub(crate) fn set_aside(&self, path: &Path) -> Result<PathBuf, StorageError> {
-        let damaged = path.with_extension("damaged");
-        std::fs::rename(path, &damaged).map_err(StorageError::io("rename", path))?;
-        Ok(damaged)
-    }
-}
-
-/// Headers as a list of pairs; a value's bytes as the characters of the same numbers, so that none is lost.
-mod header_pairs {
-    use super::*;
-
-    pub(super) fn serialize<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S::Error> {
-        let text =
-            |value: &HeaderValue| value.as_bytes().iter().map(|byte| char::from(*byte)).collect::<String>();
-        serializer.collect_seq(headers.iter().map(|(name, value)| (name.as_str(), text(value))))
+    /// Notes that an invocation is done, soon.
+    pub(super) fn done(&self, record: Record) {
+        // A gateway that ends has closed the folder: the invocation is called again.
+        let _ = self.tasks.send(Task::Done(record));
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HeaderMap, D::Error> {
-        let pairs = Vec::<(String, String)>::deserialize(deserializer)?;
-        let mut headers = HeaderMap::with_capacity(pairs.len());
-        for (name, text) in pairs {
-            let bytes =
-                text.chars().map(u8::try_from).collect::<Result<Vec<_>, _>>().map_err(de::Error::custom)?;
-            let name: HeaderName = name.parse().map_err(de::Error::custom)?;
-            headers.append(name, HeaderValue::from_bytes(&bytes).map_err(de::Error::custom)?);
+    /// Forgets an invocation; it never comes back once this has returned.
+    pub(super) async fn forget(&self, record: Record) -> Result<(), Refusal> {
+        self.ask(|reply| Task::Forget(record, reply)).await
+    }
+
+    async fn ask<T>(&self, task: impl FnOnce(Reply<T>) -> Task) -> Result<T, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        let ended = || Refusal::Unavailable("the gateway is ending".to_owned());
+        self.tasks.send(task(reply)).map_err(|_| ended())?;
+        Ok(answer.await.map_err(|_| ended())??)
+    }
+
+    /// Writes what it was asked for so far, and nothing after that: the folder is free for another gateway.
+    pub(crate) fn close(&self) {
+        let _ = self.tasks.send(Task::End);
+        if let Some(writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = writer.join();
         }
-        Ok(headers)
     }
 }
 
-mod base64_bytes {
-    use super::*;
+/// The one who writes.
+struct Writer {
+    folder: PathBuf,
+    /// Tells apart what is queued within one tick of the clock.
+    count: u64,
+}
 
-    pub(super) fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&STANDARD.encode(bytes))
+impl Writer {
+    fn run(mut self, tasks: &Receiver<Task>) {
+        while let Ok(first) = tasks.recv() {
+            let (mut lines, mut replies) = (Vec::new(), Vec::new());
+            let (mut next, mut length) = (Some(first), 0);
+            while let Some(task) = next {
+                match task {
+                    Task::Keep(line, reply) => {
+                        length += line.len();
+                        lines.push(line);
+                        replies.push(reply);
+                    }
+                    Task::Done(record) => done(&record),
+                    Task::Forget(record, reply) => {
+                        let _ = reply.send(record.done(true));
+                    }
+                    Task::End => {
+                        self.keep(&lines, replies);
+                        return;
+                    }
+                }
+                next = if length < BATCH_LIMIT { tasks.try_recv().ok() } else { None };
+            }
+            self.keep(&lines, replies);
+        }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        STANDARD.decode(text).map(Bytes::from).map_err(de::Error::custom)
+    fn keep(&mut self, lines: &[Vec<u8>], replies: Vec<Reply<Record>>) {
+        if lines.is_empty() {
+            return;
+        }
+        let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        self.count += 1;
+        let path = self.folder.join(format!("{nanoseconds:020}-{:08}.json", self.count));
+        match batch::write(path, lines) {
+            Ok(records) => records.into_iter().zip(replies).for_each(|(record, reply)| {
+                // A caller who left before the answer may have been lost on the way as well: the call is made.
+                let _ = reply.send(Ok(record));
+            }),
+            // One that is too large for the room that is left must not take the others along.
+            Err(_) if lines.len() > 1 => {
+                for (line, reply) in lines.iter().zip(replies) {
+                    self.keep(std::slice::from_ref(line), vec![reply]);
+                }
+            }
+            Err(error) => replies.into_iter().for_each(|reply| {
+                let _ = reply.send(Err(error.once_more()));
+            }),
+        }
+    }
+}
+
+fn done(record: &Record) {
+    if let Err(error) = record.done(false) {
+        tracing::error!(%error, "an invocation that is done will be called again after a restart");
     }
 }
 
@@ -134,42 +159,44 @@ mod base64_bytes {
 mod tests {
     use super::*;
 
-    fn invocation(function: &str) -> Invocation {
-        let mut headers = HeaderMap::new();
-        headers.append("x-a", HeaderValue::from_bytes(b"caf\xe9").unwrap());
-        headers.append("x-a", HeaderValue::from_static("2"));
-        Invocation {
-            function: function.into(),
-            call_id: "id".into(),
-            path: "/?x=1".into(),
-            headers,
-            body: Bytes::from_static(&[0, 255]),
-            callback_url: None,
-            scheduled: false,
+    fn left(folder: &Path) -> Vec<String> {
+        let spool = Spool::open(folder).unwrap();
+        let left = spool.list().unwrap().into_iter().map(|(_, invocation)| invocation.function).collect();
+        spool.close();
+        left
+    }
+
+    #[tokio::test]
+    async fn what_is_queued_comes_back_in_order_after_a_restart_and_what_is_done_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::open(folder.path()).unwrap();
+        let mut records = Vec::new();
+        for name in ["a", "b", "c", "d"] {
+            records.push(spool.push(&Invocation::scheduled(name, "id")).await.unwrap());
         }
+        spool.done(records[1].clone());
+        spool.forget(records[2].clone()).await.unwrap();
+        spool.close();
+        assert_eq!(left(folder.path()), ["a", "d"]);
+        let refused = spool.push(&Invocation::scheduled("e", "id")).await.unwrap_err();
+        assert!(matches!(refused, Refusal::Unavailable(_)), "{refused}");
     }
 
     #[test]
-    fn what_is_queued_comes_back_in_order_after_a_restart() {
+    fn what_comes_while_it_writes_shares_a_file() {
         let folder = tempfile::tempdir().unwrap();
-        let spool = Spool::open(folder.path()).unwrap();
-        for name in ["a", "b", "c"] {
-            spool.push(&invocation(name)).unwrap();
-        }
-        let paths = Spool::open(folder.path()).unwrap().list().unwrap();
-        let back: Vec<Invocation> = paths.iter().map(|path| storage::read_json(path).unwrap()).collect();
-        assert_eq!(back, ["a", "b", "c"].map(invocation));
-    }
-
-    #[test]
-    fn a_damaged_file_is_set_aside() {
-        let folder = tempfile::tempdir().unwrap();
-        let spool = Spool::open(folder.path()).unwrap();
-        let path = spool.push(&invocation("a")).unwrap();
-        let whole = std::fs::read(&path).unwrap();
-        std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-        assert!(storage::read_json::<Invocation>(&path).is_err());
-        spool.set_aside(&path).unwrap();
-        assert!(spool.list().unwrap().is_empty());
+        let (tasks, received) = mpsc::channel();
+        let keep = |name: &str| {
+            let line = serde_json::to_vec(&Invocation::scheduled(name, "id")).unwrap();
+            let (reply, answer) = oneshot::channel();
+            tasks.send(Task::Keep(line, reply)).unwrap();
+            answer
+        };
+        let answers = ["a", "b", "c"].map(keep);
+        tasks.send(Task::End).unwrap();
+        Writer { folder: folder.path().to_owned(), count: 0 }.run(&received);
+        let records = answers.map(|answer| answer.blocking_recv().unwrap().unwrap());
+        assert_eq!(records.map(|record| record.load().unwrap().function), ["a", "b", "c"]);
+        assert_eq!(storage::list(folder.path()).unwrap().len(), 1);
     }
 }

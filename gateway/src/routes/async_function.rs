@@ -2,12 +2,11 @@
 
 use std::net::SocketAddr;
 
-use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 
-use super::{blocking, function_name, read_body, rest_of};
+use super::{function_name, read_body, rest_of};
 use crate::error::Refusal;
 use crate::queue::{self, Invocation, parse_callback_url};
 use crate::upstream::{CALL_ID, START_TIME};
@@ -36,7 +35,11 @@ pub(super) async fn invoke(
             Some(text.to_owned())
         }
     };
-    let body = read_body(Body::new(body), shared.config.queue.body_limit).await?;
+    // Held until the invocation is on disk.
+    let limit = shared.config.queue.body_limit as u64;
+    let _share =
+        shared.budget.take(proxy::content_length(&headers).map_or(limit, |length| length.min(limit))).await;
+    let body = read_body(body, shared.config.queue.body_limit).await?;
     let (id, start) = proxy::mark(&mut headers, peer);
     headers.remove(CONTENT_LENGTH);
     let invocation = Invocation {
@@ -48,7 +51,7 @@ pub(super) async fn invoke(
         callback_url,
         scheduled: false,
     };
-    blocking(move || queue::push(&shared, &invocation)).await?;
+    queue::push(&shared, invocation).await?;
     Ok((StatusCode::ACCEPTED, [(CALL_ID, id), (START_TIME, start)]))
 }
 
@@ -63,6 +66,6 @@ pub(super) async fn cancel(
         other => (None, other.concat()),
     };
     let unknown = format!("no asynchronous call {call_id:?} waits or runs");
-    let cancelled = blocking(move || Ok(shared.queue.cancel(function.as_deref(), &call_id)?)).await?;
+    let cancelled = shared.queue.cancel(function.as_deref(), &call_id).await?;
     if cancelled { Ok(StatusCode::ACCEPTED) } else { Err(Refusal::NotFound(unknown)) }
 }

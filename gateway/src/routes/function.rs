@@ -30,8 +30,8 @@ pub(super) async fn invoke(
     let upgrade = Upgrade::wished(&mut parts);
     let mut headers = parts.headers;
     let given = headers.contains_key(CALL_ID);
-    let payload = Payload::of(&headers, body).await;
-    let payload = payload.map_err(|error| Refusal::Invalid(format!("cannot read the body: {error}")))?;
+    let payload = Payload::of(&headers, body, &shared.budget).await;
+    let payload = payload.map_err(|error| Refusal::body(&error))?;
     let (id, start) = proxy::mark(&mut headers, peer);
     if let Some(upgrade) = &upgrade {
         upgrade.announce(&mut headers);

@@ -19,6 +19,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use openfaas::names::FunctionRef;
 use serde::de::DeserializeOwned;
 
+use crate::draining::Draining;
 use crate::error::Refusal;
 use crate::supervisor::check_namespace;
 use crate::{Shared, auth, kubernetes};
@@ -75,12 +76,12 @@ async fn wrong_method() -> (StatusCode, &'static str) {
 
 /// A body of at most `limit` bytes.
 pub(crate) async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, Refusal> {
-    match Limited::new(body, limit).collect().await {
+    match Limited::new(Draining::wrap(body), limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
             Err(Refusal::TooLarge(format!("the body has more than {limit} bytes")))
         }
-        Err(error) => Err(Refusal::Invalid(format!("cannot read the body: {error}"))),
+        Err(error) => Err(Refusal::body(&*error)),
     }
 }
 

@@ -68,6 +68,8 @@ struct State {
     replicas: Vec<Arc<Replica>>,
     retired: bool,
     crashes: u32,
+    /// Why the last replica ended that was not told to.
+    last_crash: String,
     next_start: Instant,
     /// Calls handed to replicas so far.
     calls: u64,
@@ -82,6 +84,7 @@ impl Function {
             replicas: Vec::new(),
             retired: false,
             crashes: 0,
+            last_crash: String::new(),
             next_start: Instant::now(),
             calls: 0,
         };
@@ -181,7 +184,14 @@ impl Function {
     /// One step towards what is wanted; when to look again if nothing changes before.
     fn reconcile(&self) -> Option<Instant> {
         let mut state = self.state();
+        let before = state.crashes;
         state.bury();
+        if state.crashes > before.max(1) {
+            let wait = state.next_start.saturating_duration_since(Instant::now());
+            let message =
+                format!("Back-off restarting failed replicas: {} in a row, {wait:.1?}", state.crashes);
+            self.journal.note(None, true, "BackOff", message);
+        }
         let missing = state.stop_what_is_not_wanted();
         if missing == 0 {
             return None;
@@ -203,7 +213,7 @@ impl Function {
                 }
                 Err(error) => {
                     tracing::error!(function = self.name, %error, "cannot make a replica");
-                    state.count_crash();
+                    state.count_crash(error.to_string());
                     return Some(state.next_start);
                 }
             }
@@ -215,21 +225,20 @@ impl Function {
     /// equals the one that has waited longest for a call. So who is refused, and calls again, comes to another.
     pub(crate) fn pick(&self, tried: &[String]) -> Option<(Arc<Replica>, InFlight)> {
         let mut state = self.state();
-        let ready = state.replicas.iter().filter(|it| it.takes_calls() && !tried.contains(&it.pod));
-        let replica =
-            ready.min_by_key(|it| (it.phase() == Phase::Busy, it.in_flight(), it.last_call()))?.clone();
+        let key = |it: &&Arc<Replica>| (it.phase() == Phase::Busy, it.in_flight(), it.last_call());
+        let replica = state.can_take(tried).min_by_key(key)?.clone();
         state.calls += 1;
         let in_flight = replica.clone().enter(state.calls);
         Some((replica, in_flight))
     }
 
-    /// Waits until a replica takes calls; whether one does before `deadline`.
-    pub(crate) async fn ready(&self, deadline: Instant) -> bool {
+    /// Waits until a replica takes calls, other than those `tried`; whether one does before `deadline`.
+    pub(crate) async fn ready(&self, tried: &[String], deadline: Instant) -> bool {
         let mut changes = self.journal.subscribe();
         loop {
             {
                 let state = self.state();
-                if state.replicas.iter().any(|replica| replica.takes_calls()) {
+                if state.can_take(tried).next().is_some() {
                     return true;
                 }
                 let coming =
@@ -241,6 +250,20 @@ impl Function {
             if timeout_at(deadline.into(), changes.changed()).await.is_err() {
                 return false;
             }
+        }
+    }
+
+    /// What is wrong with its replicas, as a sentence behind another one; nothing is where none crashed of late.
+    pub(crate) fn trouble(&self) -> String {
+        let state = self.state();
+        let wait = state.next_start.saturating_duration_since(Instant::now());
+        match state.crashes {
+            0 => String::new(),
+            crashes => format!(
+                " Replicas ended {crashes} times in a row, the last: {}; the next start is in {:.1} s.",
+                state.last_crash,
+                wait.as_secs_f64()
+            ),
         }
     }
 
@@ -292,6 +315,11 @@ impl Function {
 }
 
 impl State {
+    /// The replicas that take calls, other than those `tried`.
+    fn can_take(&self, tried: &[String]) -> impl Iterator<Item = &Arc<Replica>> {
+        self.replicas.iter().filter(|it| it.takes_calls() && !tried.contains(&it.pod))
+    }
+
     fn is_idle(&self, activity: &Activity) -> bool {
         let after = self.version.specification.scaling.zero_after;
         let idle = || activity.idle_for().zip(after).is_some_and(|(idle, after)| idle >= after);
@@ -314,12 +342,13 @@ impl State {
             }
             // One that ended for another reason than its version says nothing about the version in use.
             if replica.generation == self.generation {
-                self.count_crash();
+                self.count_crash(replica.reason());
             }
         }
     }
 
-    fn count_crash(&mut self) {
+    fn count_crash(&mut self, reason: String) {
+        self.last_crash = reason;
         self.next_start = Instant::now() + backoff(self.crashes);
         self.crashes = self.crashes.saturating_add(1);
     }

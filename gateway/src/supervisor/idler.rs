@@ -35,10 +35,11 @@ pub(crate) async fn run(supervisor: Arc<Supervisor>) {
                 function.touch();
                 continue;
             }
-            let supervisor = supervisor.clone();
+            let (supervisor, resting) = (supervisor.clone(), function.clone());
             let rested = tokio::task::spawn_blocking(move || supervisor.rest(&function)).await;
             if let Ok(Err(error)) = rested {
                 tracing::error!(%error, "cannot note that an idle function has no replicas");
+                resting.touch();
             }
         }
     }

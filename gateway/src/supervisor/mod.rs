@@ -7,13 +7,13 @@ pub(crate) mod function;
 pub(crate) mod group;
 pub(crate) mod idler;
 pub(crate) mod journal;
+pub(crate) mod leftovers;
 mod pod;
 mod probe;
 pub(crate) mod replica;
 mod usage;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -24,6 +24,7 @@ use tokio::sync::watch;
 
 use self::context::Context;
 use self::function::{Function, Record, Version};
+use self::leftovers::Leftovers;
 use crate::error::{Refusal, StorageError};
 use crate::specification::{Alert, Specification};
 use crate::storage;
@@ -38,6 +39,7 @@ pub(crate) struct Supervisor {
     functions: Mutex<BTreeMap<String, Arc<Function>>>,
     /// Held for the whole of a change, so that files and functions agree.
     changing: Mutex<()>,
+    leftovers: Mutex<Leftovers>,
 }
 
 impl Supervisor {
@@ -49,11 +51,9 @@ impl Supervisor {
     ) -> Result<Self, StorageError> {
         let folder = state_dir.join("functions");
         storage::create_folder(&folder)?;
-        if context.replicas.exists() {
-            // Left by a gateway that was killed; its replicas have ended with it.
-            fs::remove_dir_all(&context.replicas).map_err(StorageError::io("remove", &context.replicas))?;
-        }
         storage::create_folder(&context.replicas)?;
+        let leftovers = Leftovers::find(&context.replicas, context.grace_period)
+            .map_err(StorageError::io("read", &context.replicas))?;
         let records: Vec<Record> =
             storage::list(&folder)?.iter().map(|path| storage::read_json(path)).collect::<Result<_, _>>()?;
         let supervisor = Self {
@@ -62,6 +62,7 @@ impl Supervisor {
             queue_concurrency,
             functions: Mutex::default(),
             changing: Mutex::default(),
+            leftovers: Mutex::new(leftovers),
         };
         for record in records {
             let binary = supervisor.context.images.resolve(&record.deployment.image).inspect_err(
@@ -94,6 +95,11 @@ impl Supervisor {
     /// Hears of every change of a function or replica.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.context.changes.subscribe()
+    }
+
+    /// What an earlier gateway left, to be waited for. Once.
+    pub(crate) fn leftovers(&self) -> Leftovers {
+        std::mem::take(&mut self.leftovers.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// All functions, by name.

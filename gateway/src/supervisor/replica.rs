@@ -82,6 +82,8 @@ pub(crate) struct Replica {
     stop: CancellationToken,
     kill: CancellationToken,
     lived: OnceLock<Duration>,
+    /// Why it ended, or never ran.
+    reason: OnceLock<String>,
     journal: Arc<Journal>,
 }
 
@@ -112,6 +114,7 @@ impl Replica {
             stop: CancellationToken::new(),
             kill: CancellationToken::new(),
             lived: OnceLock::new(),
+            reason: OnceLock::new(),
             journal,
         })
     }
@@ -166,6 +169,11 @@ impl Replica {
     /// How long it lived; `None` while it does.
     pub(crate) fn lived(&self) -> Option<Duration> {
         self.lived.get().copied()
+    }
+
+    /// Why it ended, or never ran.
+    pub(crate) fn reason(&self) -> String {
+        self.reason.get().cloned().unwrap_or_default()
     }
 
     /// Comes back when it has ended and all that it wrote is in the log.
@@ -223,6 +231,7 @@ impl Replica {
             Ok((child, log)) => self.watch(context, child, &log).await,
             Err(error) => {
                 self.note(true, "Failed", format!("Cannot start: {error}"));
+                let _ = self.reason.set(error.to_string());
                 tracing::error!(replica = self.pod, %error, "cannot start a replica");
             }
         }
@@ -322,6 +331,7 @@ impl Replica {
         match status {
             Ok(status) if self.stopped() => tracing::info!(replica = self.pod, %status, "replica ended"),
             Ok(status) => {
+                let _ = self.reason.set(status.to_string());
                 self.note(true, "Failed", format!("Ended by itself, {status}"));
                 tracing::warn!(replica = self.pod, %status, "replica ended by itself");
             }

@@ -2,7 +2,7 @@
 //! `/_/ready`, `/metrics`, an end on SIGTERM and with stdin), and a path for each thing that a test wants to see happen.
 
 use std::collections::HashMap;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -23,6 +23,10 @@ async fn main() -> std::io::Result<()> {
     if variable("exit_on_stdin_close") == "true" {
         std::thread::spawn(|| {
             let _ = std::io::stdin().read_to_end(&mut Vec::new());
+            // As the watchdog does while a call is in flight.
+            while Path::new(&std::env::var("linger_while").unwrap_or_default()).exists() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
             std::process::exit(0);
         });
     }
@@ -65,6 +69,7 @@ async fn answer(Query(query): Query<HashMap<String, String>>, request: Request) 
     let number = |name: &str| text(name).parse::<u64>().unwrap_or_default();
     match request.uri().path() {
         "/echo" => echo(request),
+        "/echo-whole" => echo_whole(request).await,
         "/pod" => std::env::var("HOSTNAME").unwrap_or_default().into_response(),
         "/variable" => std::env::var(text("name")).unwrap_or_else(|_| "(unset)".into()).into_response(),
         "/variables" => std::env::vars().map(|(name, _)| name + "\n").collect::<String>().into_response(),
@@ -73,6 +78,14 @@ async fn answer(Query(query): Query<HashMap<String, String>>, request: Request) 
             std::fs::read_to_string(Path::new(&folder).join(text("name"))).unwrap_or_default().into_response()
         }
         "/crash" => std::process::exit(1),
+        "/crash-once" => crash_once(&text("file")),
+        "/alone" => {
+            // A task of its own: as a thread does, it goes on when whoever called has gone.
+            let (folder, id) = (text("folder"), call_id(&request));
+            let work = tokio::spawn(async move { alone(Path::new(&folder), &id).await });
+            work.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+        }
+        "/zeros" => vec![0; number("bytes") as usize].into_response(),
         "/log" => {
             println!("{}", text("text"));
             eprintln!("{} on stderr", text("text"));
@@ -95,6 +108,43 @@ async fn answer(Query(query): Query<HashMap<String, String>>, request: Request) 
     }
 }
 
+fn call_id(request: &Request) -> String {
+    let id = request.headers().get("x-call-id").and_then(|id| id.to_str().ok());
+    id.unwrap_or_default().to_owned()
+}
+
+/// Ends the process, unless the file was made by an earlier call.
+fn crash_once(file: &str) -> Response {
+    if std::fs::File::create_new(file).is_ok() {
+        std::process::exit(1);
+    }
+    "alive".into_response()
+}
+
+/// Notes the call as a line of the file `done` when it is over, which is not while there is a file `hold`. Two that are
+/// made with one id at the same time are noted in the file `twice`.
+async fn alone(folder: &Path, id: &str) -> Response {
+    let note = |name: &str| {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(folder.join(name));
+        file.and_then(|mut file| file.write_all(format!("{id}\n").as_bytes()))
+    };
+    let Ok(own) = std::fs::File::create(folder.join(format!("call-{id}"))) else {
+        return StatusCode::INSUFFICIENT_STORAGE.into_response();
+    };
+    // Held until the call or the process ends.
+    if own.try_lock().is_err() {
+        let _ = note("twice");
+    }
+    let _ = note("begun");
+    while folder.join("hold").exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    match note("done") {
+        Ok(()) => id.to_owned().into_response(),
+        Err(error) => (StatusCode::INSUFFICIENT_STORAGE, error.to_string()).into_response(),
+    }
+}
+
 /// The request as it came: its line and headers as headers with a prefix, its body as the body.
 fn echo(request: Request) -> Response {
     let (parts, body) = request.into_parts();
@@ -109,6 +159,14 @@ fn echo(request: Request) -> Response {
         headers.insert("got-line", line);
     }
     (headers, Body::new(body)).into_response()
+}
+
+/// The body, once all of it is there, as the watchdog gives it to functions.
+async fn echo_whole(request: Request) -> Response {
+    match axum::body::to_bytes(request.into_body(), usize::MAX).await {
+        Ok(bytes) => bytes.into_response(),
+        Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+    }
 }
 
 /// Notes that it began as a line of the file `started`, and goes on while the file `path` is there.

@@ -5,6 +5,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "so that tests can write json!({}) in place")]
 
 pub(crate) mod kubernetes;
+pub(crate) mod process;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -33,12 +34,7 @@ impl Platform {
     pub(crate) fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let images = folder.path().join("images");
-        std::fs::create_dir(&images).unwrap();
-        let binary = env!("CARGO_BIN_EXE_gateway-test-function");
-        // Linked, not copied: a file that was just written may be busy when it is to be executed.
-        if std::fs::hard_link(binary, images.join("echo")).is_err() {
-            std::fs::copy(binary, images.join("echo")).unwrap();
-        }
+        link_image(&images);
         let mut config = Config::new(folder.path().join("state"), images);
         config.queue.min_wait = Duration::from_millis(20);
         config.queue.max_wait = Duration::from_millis(200);
@@ -117,6 +113,16 @@ impl Platform {
         let response = self.get(path).await;
         assert_eq!(response.status(), 200, "{path}");
         response.text().await.unwrap()
+    }
+}
+
+/// Makes the folder of images, with the image `echo` in it.
+fn link_image(images: &Path) {
+    std::fs::create_dir(images).unwrap();
+    let binary = env!("CARGO_BIN_EXE_gateway-test-function");
+    // Linked, not copied: a file that was just written may be busy when it is to be executed.
+    if std::fs::hard_link(binary, images.join("echo")).is_err() {
+        std::fs::copy(binary, images.join("echo")).unwrap();
     }
 }
 
