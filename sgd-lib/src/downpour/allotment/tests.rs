@@ -1,0 +1,259 @@
+//! Whoever comes, goes, dies, or finds the store without its last writes: each minibatch counts once.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::store::MemoryStore;
+
+const COURSE: Course = Course { epoch: 23, epochs: 3, grain: 4 };
+
+fn at(epoch: u32, minibatch: u32) -> Position {
+    Position { epoch, minibatch }
+}
+
+fn stretch(epoch: u32, begin: u32, end: u32) -> Stretch {
+    Stretch { epoch, begin, end }
+}
+
+/// What one worker pushed: under which token, where it stood then, and what was in it.
+#[derive(Clone)]
+struct Pushed {
+    token: u64,
+    at: Position,
+    minibatches: Vec<(u32, u32)>,
+}
+
+/// What a store has.
+#[derive(Clone, Default)]
+struct Kept {
+    allotment: Allotment,
+    logs: [Vec<Pushed>; 4],
+}
+
+/// A worker that lives.
+struct Alive {
+    token: u64,
+    /// How long its stream is, as far as it knows.
+    known: usize,
+    at: Position,
+    portion: Option<Portion>,
+    unpushed: Vec<(u32, u32)>,
+}
+
+#[derive(Default)]
+struct World {
+    store: Kept,
+    /// The store as it was after each write, in case the last of them are lost.
+    history: Vec<Kept>,
+    alive: [Option<Alive>; 4],
+    clock: u64,
+}
+
+impl World {
+    fn written(&mut self) {
+        self.history.push(self.store.clone());
+    }
+
+    fn end_of(&self, worker: usize) -> Position {
+        self.store.logs[worker].last().map_or_else(Position::default, |pushed| pushed.at)
+    }
+
+    /// A fence, which says nothing of what was done.
+    fn fence(&mut self, worker: usize) -> u64 {
+        self.clock += 1;
+        let (token, at) = (self.clock, self.end_of(worker));
+        self.store.logs[worker].push(Pushed { token, at, minibatches: Vec::new() });
+        self.written();
+        token
+    }
+
+    fn come(&mut self, worker: usize) {
+        if self.alive[worker].is_some() {
+            return;
+        }
+        let token = self.fence(worker);
+        let at = self.end_of(worker);
+        assert!(self.store.allotment.join(worker as u32, token, at, self.clock));
+        self.written();
+        let known = self.store.logs[worker].len();
+        self.alive[worker] = Some(Alive { token, known, at, portion: None, unpushed: Vec::new() });
+        self.take(worker, 5);
+        self.push(worker);
+    }
+
+    /// On a connection that is new to it, a worker first asks whether its stream still has all that it knows. If so
+    /// it pushes, and then looks whether the store has what it took.
+    fn push(&mut self, worker: usize) {
+        let Some(mut alive) = self.alive[worker].take() else { return };
+        let log = &mut self.store.logs[worker];
+        let fenced = log.last().is_some_and(|last| last.token > alive.token);
+        if fenced || log.len() < alive.known {
+            return;
+        }
+        let minibatches = std::mem::take(&mut alive.unpushed);
+        log.push(Pushed { token: alive.token, at: alive.at, minibatches });
+        alive.known = log.len();
+        self.written();
+        let known = self.store.allotment.is_member(worker as u32, alive.token)
+            && (alive.portion.is_none() || self.store.allotment.portion(worker as u32) == alive.portion);
+        self.alive[worker] = known.then_some(alive);
+    }
+
+    fn take(&mut self, worker: usize, count: u32) {
+        let Some(alive) = &mut self.alive[worker] else { return };
+        let log = &self.store.logs[worker];
+        let acknowledged = log[..alive.known.min(log.len())].last().map_or_else(Position::default, |p| p.at);
+        let number = alive.at.epoch + 1;
+        let allotment = &mut self.store.allotment;
+        if allotment.take(worker as u32, alive.token, acknowledged, number, count, COURSE) {
+            alive.portion = allotment.portion(worker as u32);
+            alive.at = at(number, 0);
+            self.written();
+        }
+    }
+
+    /// Trains, takes what comes next, and pushes what it did: before it does anything of the next.
+    fn work(&mut self, worker: usize, count: u32) {
+        for _ in 0..count {
+            let Some(alive) = &mut self.alive[worker] else { return };
+            let Some(portion) = alive.portion.filter(|p| !p.rest(alive.at).is_empty()) else {
+                self.take(worker, count);
+                return self.push(worker);
+            };
+            alive.unpushed.push((portion.stretch.epoch, portion.stretch.begin + alive.at.minibatch));
+            alive.at.minibatch += 1;
+            if portion.rest(alive.at).is_empty() {
+                self.take(worker, count);
+                self.push(worker);
+            }
+        }
+    }
+
+    fn go(&mut self, worker: usize) {
+        self.push(worker);
+        if let Some(alive) = self.alive[worker].take() {
+            self.store.allotment.leave(worker as u32, alive.token, alive.at, self.clock);
+            self.written();
+        }
+    }
+
+    /// Somebody notices that a worker is gone.
+    fn bury(&mut self, worker: usize) {
+        if self.alive[worker].is_none() && self.store.allotment.has(worker as u32) {
+            let token = self.fence(worker);
+            let end = self.end_of(worker);
+            assert!(self.store.allotment.leave(worker as u32, token, end, self.clock));
+            self.written();
+        }
+    }
+
+    fn lose(&mut self, writes: usize) {
+        let kept = self.history.len().saturating_sub(writes);
+        self.history.truncate(kept);
+        self.store = self.history.last().cloned().unwrap_or_default();
+        // All connections break: whoever knows more than the store ends with its next push.
+        (0..4).for_each(|worker| self.push(worker));
+    }
+
+    fn act(&mut self, (action, worker, count): (u8, usize, u32)) {
+        match action {
+            0 => self.come(worker),
+            1 => self.go(worker),
+            2 => self.alive[worker] = None,
+            3 => self.bury(worker),
+            4 => self.lose(count as usize),
+            5 => self.push(worker),
+            _ => self.work(worker, count),
+        }
+    }
+
+    /// All that was pushed.
+    fn pushed(&self) -> Vec<(u32, u32)> {
+        let mut all: Vec<_> =
+            self.store.logs.iter().flatten().flat_map(|pushed| pushed.minibatches.clone()).collect();
+        all.sort_unstable();
+        all
+    }
+}
+
+proptest! {
+    #[test]
+    fn each_minibatch_counts_once(actions in vec((0..12_u8, 0..4_usize, 0..9_u32), 0..200)) {
+        let mut world = World::default();
+        world.written();
+        actions.into_iter().for_each(|action| world.act(action));
+        for worker in 1..4 {
+            world.alive[worker] = None;
+            world.bury(worker);
+        }
+        // One is left, and does the rest; whoever has lost more than it knows begins anew.
+        for _ in 0..100 {
+            world.come(0);
+            world.work(0, 40);
+        }
+        world.push(0);
+        let everything: Vec<_> = (0..3).flat_map(|epoch| (0..23).map(move |index| (epoch, index))).collect();
+        prop_assert_eq!(world.pushed(), everything);
+    }
+}
+
+#[test]
+fn portions_begin_and_end_where_workers_push() {
+    let mut allotment = Allotment::default();
+    assert!(allotment.join(0, 7, at(0, 0), 1));
+    let mut take = |number: u32, count| {
+        assert!(allotment.take(0, 7, at(number - 1, 99), number, count, COURSE));
+        allotment.portion(0).unwrap().stretch
+    };
+    assert_eq!(take(1, 1), stretch(0, 0, 4));
+    assert_eq!(take(2, 5), stretch(0, 4, 12));
+    assert_eq!(take(3, 100), stretch(0, 12, 23), "an epoch's end");
+    assert_eq!(take(4, 100), stretch(1, 0, 23));
+    // 23 are left.
+    assert_eq!(take(5, 100), stretch(2, 0, 12));
+    assert_eq!(take(6, 100), stretch(2, 12, 20));
+    assert_eq!(take(7, 100), stretch(2, 20, 23));
+    assert!(!allotment.take(0, 7, at(7, 3), 8, 100, COURSE), "that was all");
+}
+
+#[test]
+fn what_a_worker_has_not_pushed_comes_back() {
+    let mut allotment = Allotment::default();
+    assert!(allotment.join(0, 7, at(0, 0), 1) && allotment.join(1, 8, at(0, 0), 2));
+    assert!(allotment.take(0, 7, at(0, 0), 1, 8, COURSE) && allotment.take(0, 7, at(1, 6), 2, 8, COURSE));
+    assert!(!allotment.leave(0, 6, at(1, 6), 3), "somebody else has its lease");
+    assert!(allotment.leave(0, 7, at(1, 6), 3));
+    assert_eq!(allotment.returned, [stretch(0, 6, 8), stretch(0, 8, 16)]);
+    assert!(!allotment.take(0, 7, at(1, 6), 3, 8, COURSE), "it is no member any more");
+    assert!(allotment.take(1, 8, at(0, 0), 1, 4, COURSE));
+    assert_eq!(allotment.portion(1).unwrap().stretch, stretch(0, 8, 12));
+    assert_eq!(allotment.returned, [stretch(0, 6, 8), stretch(0, 12, 16)]);
+    // Who comes where somebody died finds nothing of it forgotten.
+    assert!(allotment.join(1, 9, at(1, 1), 4));
+    assert_eq!(allotment.returned, [stretch(0, 6, 8), stretch(0, 12, 16), stretch(0, 9, 12)]);
+    let workers: Vec<_> = allotment.into_changes().iter().map(|change| change.workers).collect();
+    assert_eq!(workers, [1, 2, 1, 1]);
+}
+
+#[test]
+fn workers_that_are_wanted_get_the_lowest_free_numbers() {
+    let mut allotment = Allotment::default();
+    assert_eq!((allotment.absent(2), allotment.workers()), (vec![0, 1], 1));
+    for worker in [0, 2, 3] {
+        assert!(allotment.join(worker, 7, at(0, 0), 1));
+    }
+    assert_eq!((allotment.absent(5), allotment.absent(2)), (vec![1, 4], vec![]));
+    assert_eq!((allotment.first(), allotment.numbers(), allotment.workers()), (Some(0), 4, 3));
+}
+
+#[test]
+fn whoever_writes_last_has_read_what_the_others_wrote() {
+    let (store, run) = (MemoryStore::new(), RunKeys::new("run").unwrap());
+    for worker in 0..3 {
+        Allotment::change(&store, &run, |allotment| allotment.join(worker, 7, at(0, 0), 1)).unwrap();
+    }
+    let stands = Allotment::change(&store, &run, |allotment| allotment.join(1, 6, at(0, 0), 1)).unwrap();
+    assert!(stands.is_member(1, 7) && !stands.is_member(1, 6));
+    assert_eq!(Allotment::read(&store, &run).unwrap().version, 3, "what changes nothing is not written");
+}
