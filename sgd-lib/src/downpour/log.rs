@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::codec::{self, CodecError};
 use crate::state::StateError;
 use crate::store::{
-    Cursors, Entry, EntryId, EntryKind, Exchange, Mark, Position, Progress, RunKeys, Snapshot, Store,
+    Cursors, Entry, EntryId, EntryKind, Exchange, FIRST_NODE, Mark, Position, Progress, RunKeys, Snapshot, Store,
     StoreError, Vector, progress,
 };
 
@@ -289,6 +289,11 @@ pub(super) fn add_streams(vector: &mut Vector, streams: &[u32]) {
     for worker in streams {
         vector.entry(*worker).or_default();
     }
+}
+
+/// One more than the highest number of a worker that has a stream.
+pub(super) fn workers_of(vector: &Vector) -> u32 {
+    vector.keys().rev().find(|stream| **stream < FIRST_NODE).map_or(0, |last| last + 1)
 }
 
 /// Moves a stream's cursor over an entry.

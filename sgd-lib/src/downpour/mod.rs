@@ -49,7 +49,7 @@ mod worker;
 
 pub use allotment::Change;
 pub use carried::Carried;
-pub use config::{Combine, ConfigError, DataRef, Database, RunConfig, StalenessLr};
+pub use config::{Combine, ConfigError, DataRef, Database, MOST_WORKERS, RunConfig, StalenessLr};
 pub use event::Event;
 pub use log::{Folded, LogError};
 pub use nodes::NodeRecord;
