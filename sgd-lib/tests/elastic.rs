@@ -40,7 +40,7 @@ struct Stage {
     /// Those who are told to leave, and those who die.
     leaving: Mutex<BTreeSet<u32>>,
     dying: Mutex<BTreeSet<u32>>,
-    /// Nobody trains in the last epoch before this is set, so that no run ends before everything has happened.
+    /// Before this is set the last epoch takes minutes, so that no run ends before everything has happened.
     may_end: AtomicBool,
     /// How workers left.
     left: Mutex<Vec<(u32, Departure)>>,
@@ -89,8 +89,9 @@ impl Compute for Integers<'_> {
     }
 
     fn minibatch(&mut self, index: u32, _rate: f32, parameters: &mut [f32]) -> Computed {
-        let may_end = || self.stage.may_end.load(Ordering::Relaxed);
-        while self.epoch + 1 == EPOCHS && !may_end() && !self.is_told_to_end() {
+        let (begun, may_end) = (Instant::now(), || self.stage.may_end.load(Ordering::Relaxed));
+        let waits = || self.epoch + 1 == EPOCHS && !may_end() && !self.is_told_to_end();
+        while waits() && begun.elapsed() < Duration::from_millis(300) {
             thread::sleep(Duration::from_millis(1));
         }
         for (parameter, value) in parameters.iter_mut().enumerate() {
@@ -149,10 +150,18 @@ impl Stage {
     }
 
     /// Lets whoever is asked for come, until `done`.
-    fn until<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, what: &str, done: impl Fn(&Self) -> bool) {
+    fn until<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        what: &str,
+        done: impl Fn(&Self) -> bool,
+    ) {
         let begun = Instant::now();
         while !done(self) {
-            assert!(begun.elapsed() < LIMIT, "not within {LIMIT:?}: {what}; {:?}", self.run.status());
+            if begun.elapsed() > LIMIT {
+                self.may_end.store(true, Ordering::Relaxed);
+                panic!("not within {LIMIT:?}: {what}; {:?}", self.run.status());
+            }
             for worker in std::mem::take(&mut *self.invited.lock().unwrap()) {
                 scope.spawn(move || self.enter(worker, Duration::from_secs(20)));
             }

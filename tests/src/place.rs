@@ -22,6 +22,7 @@ const VARIABLES: [&str; 16] = [
     "DATASET_SOURCE",
     "DATA_DIR",
     "GATEWAY_HOSTNAME",
+    "GATEWAY_SECRET",
     "LOCAL_STORE_URL",
     "REGISTRY",
     "STORE_CA_SECRET",

@@ -10,7 +10,8 @@
 //! the log says what of the portions of one that died is left: who finds it gone takes its lease, which fences its
 //! stream, and gives the rest back for it.
 //!
-//! A store that was restarted may have lost what was written last. So between taking a portion and the first push of
+//! A store that was restarted may have lost what was written last. So the value is changed only where the stream
+//! still has the entry from which the change follows. And between taking a portion and the first push of
 //! something of it a worker pushes what came before: where the store has lost that a portion was taken, it has lost
 //! that push, too, and the worker hears of it before it pushes anything else.
 
@@ -18,8 +19,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::log::LogError;
 use crate::state::{self, StateError, Versioned};
-use crate::store::{Position, RUN_TTL, RunKeys, Store};
+use crate::store::{EntryId, Position, RUN_TTL, RunKeys, Store};
 
 /// So many changes are remembered.
 const MOST_CHANGES: usize = 1000;
@@ -121,21 +123,28 @@ impl Allotment {
     }
 
     /// Changes it, again and again until nobody writes in between; `change` says whether there is anything to
-    /// write. Returns what stands then.
+    /// write. Returns what stands then. Where a worker stands follows from an `entry` of its stream, so nothing is
+    /// written where the store does not have that any more.
     pub(super) fn change(
         store: &dyn Store,
         run: &RunKeys,
+        entry: (u32, EntryId),
         mut change: impl FnMut(&mut Self) -> bool,
-    ) -> Result<Self, StateError> {
+    ) -> Result<Self, LogError> {
+        let key = run.allotment();
         loop {
             let Versioned { mut value, version } = Self::read(store, run)?;
             if !change(&mut value) {
                 return Ok(value);
             }
-            match state::put(store, &run.allotment(), &value, version, Some(RUN_TTL)) {
-                Ok(_) => return Ok(value),
+            match state::put_after(store, run, (&key, &value), version, entry, RUN_TTL) {
+                Ok(true) => return Ok(value),
+                Ok(false) => {
+                    let (run, what) = (run.run().to_owned(), "a push");
+                    return Err(LogError::Forgot { run, what });
+                }
                 Err(StateError::Conflict { .. }) => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::codec::{self, CodecError};
 use crate::state::StateError;
 use crate::store::{
-    Cursors, Entry, EntryId, EntryKind, Exchange, FIRST_NODE, Mark, Position, Progress, RunKeys, Snapshot, Store,
-    StoreError, Vector, progress,
+    Cursors, Entry, EntryId, EntryKind, Exchange, FIRST_NODE, Mark, Position, Progress, RunKeys, Snapshot,
+    Store, StoreError, Vector, progress,
 };
 
 /// Why the parameter log can't be read or written.

@@ -28,7 +28,7 @@ use super::schedule::{Schedule, Since};
 use crate::codec::CodecError;
 use crate::dataset::Split;
 use crate::state::{self, StateError};
-use crate::store::{Lease, Progress, RUN_TTL, RunKeys, Store, StoreError};
+use crate::store::{EntryId, Lease, Progress, RUN_TTL, RunKeys, Store, StoreError};
 use compute::Training;
 use portions::Share;
 use start::{check_data, read_record, wait_for_start};
@@ -237,6 +237,7 @@ impl<'a> Worker<'a> {
         let global = run.site.clone().map(|site| GlobalEnd::new(run, lease.clone(), site));
         let far_end =
             FarEnd::new(log.clone(), log_keys.clone(), stream, rows.clone(), workers, &folded, global);
+        let fence = EntryId { token: lease.token, seq: 0 };
         let far_end = if config.is_elastic() { far_end.of_all_who_come() } else { far_end };
         let snapshots = !schedule.is_synchronous() && link::are_worth_it(config, workers)?;
         let mut worker = Self {
@@ -263,7 +264,7 @@ impl<'a> Worker<'a> {
             complete: false,
             gone_since: None,
             relief: Relief::default(),
-            share: Share::of(config, partition, progress.at),
+            share: Share::of(config, partition, fence, progress.at),
             planned,
             ending: None,
             record,
@@ -349,9 +350,7 @@ impl<'a> Worker<'a> {
             return Ok(());
         }
         let key = self.run.worker(self.lease.worker);
-        self.record.minibatches = self.progress.minibatches;
-        self.record.samples = self.progress.samples;
-        self.record.pushes = self.progress.pushes;
+        self.record.reach(self.progress);
         // A predecessor that does not know yet that it was replaced, or a successor that this worker
         // does not know of, may have written meanwhile: whoever still holds the lease writes again.
         match state::put(&*self.store, &key, &self.record, self.record_version, Some(RUN_TTL)) {

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::{
     Claim, ClaimRequest, Control, Cursors, Entry, EntryId, Exchange, Exchanged, FIRST_NODE, Lease,
-    PushOutcome, RunKeys, Snapshot, Store, StoreError, Vector, Versioned, Write, snapshot::trim_to,
+    PushOutcome, RunKeys, Snapshot, Store, StoreError, Vector, Versioned, Write, WriteOutcome,
+    snapshot::trim_to,
 };
 
 /// A store that lives and dies with the process.
@@ -150,6 +151,21 @@ impl Store for MemoryStore {
             inner.values.insert(key, Expiring::new(Versioned { value, version: expected + 1 }, ttl));
         }
         Ok(None)
+    }
+
+    fn write_after(
+        &self,
+        run: &RunKeys,
+        write: &Write,
+        (worker, entry): (u32, EntryId),
+        ttl: Duration,
+    ) -> Result<WriteOutcome, StoreError> {
+        let has = |log: &Log| log.entries.iter().any(|there| there.id == entry);
+        if !self.inner().state(run).logs.get(&worker).is_some_and(has) {
+            return Ok(WriteOutcome::Forgot);
+        }
+        let stale = self.write(std::slice::from_ref(write), Some(ttl))?;
+        Ok(stale.map_or(WriteOutcome::Written, |_| WriteOutcome::Stale))
     }
 
     fn read_blob(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {

@@ -49,6 +49,17 @@ pub struct Write {
     pub expected: u64,
 }
 
+/// What became of a [`Store::write_after`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteOutcome {
+    /// It stands there.
+    Written,
+    /// The key is not at its expected version.
+    Stale,
+    /// The entry is not there.
+    Forgot,
+}
+
 /// A place for state that many workers share. Calls block; every method may be called from any
 /// thread, and may be repeated: a call whose answer was lost has no second effect.
 ///
@@ -62,6 +73,16 @@ pub trait Store: Send + Sync {
     /// Returns `None` where they were made, or the index of the first whose key is not at its expected
     /// version. The keys must be in one Redis Cluster slot.
     fn write(&self, writes: &[Write], ttl: Option<Duration>) -> Result<Option<usize>, StoreError>;
+
+    /// Makes one write where the run's stream of a worker has this very entry, from which it follows: a store that was
+    /// restarted may have lost it.
+    fn write_after(
+        &self,
+        run: &RunKeys,
+        write: &Write,
+        entry: (u32, EntryId),
+        ttl: Duration,
+    ) -> Result<WriteOutcome, StoreError>;
 
     /// The blob under `key`.
     fn read_blob(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;

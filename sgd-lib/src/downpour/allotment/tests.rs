@@ -3,8 +3,13 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::*;
-use crate::store::MemoryStore;
+use crate::downpour::{DataRef, Run, RunConfig};
+use crate::network::Architecture;
+use crate::store::{Claim, MemoryStore};
 
 const COURSE: Course = Course { epoch: 23, epochs: 3, grain: 4 };
 
@@ -34,8 +39,9 @@ struct Kept {
 /// A worker that lives.
 struct Alive {
     token: u64,
-    /// How long its stream is, as far as it knows.
+    /// How long its stream is, as far as it knows, and where it stood then.
     known: usize,
+    acknowledged: Position,
     at: Position,
     portion: Option<Portion>,
     unpushed: Vec<(u32, u32)>,
@@ -47,6 +53,8 @@ struct World {
     /// The store as it was after each write, in case the last of them are lost.
     history: Vec<Kept>,
     alive: [Option<Alive>; 4],
+    /// Who was found dead: the token of the fence, how long the stream was then, and where it ended.
+    dead: Vec<(usize, u64, usize, Position)>,
     clock: u64,
 }
 
@@ -77,7 +85,8 @@ impl World {
         assert!(self.store.allotment.join(worker as u32, token, at, self.clock));
         self.written();
         let known = self.store.logs[worker].len();
-        self.alive[worker] = Some(Alive { token, known, at, portion: None, unpushed: Vec::new() });
+        let (acknowledged, portion, unpushed) = (at, None, Vec::new());
+        self.alive[worker] = Some(Alive { token, known, acknowledged, at, portion, unpushed });
         self.take(worker, 5);
         self.push(worker);
     }
@@ -93,24 +102,32 @@ impl World {
         }
         let minibatches = std::mem::take(&mut alive.unpushed);
         log.push(Pushed { token: alive.token, at: alive.at, minibatches });
-        alive.known = log.len();
+        (alive.known, alive.acknowledged) = (log.len(), alive.at);
         self.written();
         let known = self.store.allotment.is_member(worker as u32, alive.token)
             && (alive.portion.is_none() || self.store.allotment.portion(worker as u32) == alive.portion);
         self.alive[worker] = known.then_some(alive);
     }
 
+    /// Whether a stream still has the entry with which it ended, under this token.
+    fn has(&self, worker: usize, token: u64, length: usize) -> bool {
+        self.store.logs[worker].get(length - 1).is_some_and(|entry| entry.token == token)
+    }
+
+    /// Nothing is taken where the store has lost what the worker pushed last.
     fn take(&mut self, worker: usize, count: u32) {
-        let Some(alive) = &mut self.alive[worker] else { return };
-        let log = &self.store.logs[worker];
-        let acknowledged = log[..alive.known.min(log.len())].last().map_or_else(Position::default, |p| p.at);
+        let Some(mut alive) = self.alive[worker].take() else { return };
+        if !self.has(worker, alive.token, alive.known) {
+            return;
+        }
         let number = alive.at.epoch + 1;
-        let allotment = &mut self.store.allotment;
-        if allotment.take(worker as u32, alive.token, acknowledged, number, count, COURSE) {
+        let (token, allotment) = (alive.token, &mut self.store.allotment);
+        if allotment.take(worker as u32, token, alive.acknowledged, number, count, COURSE) {
             alive.portion = allotment.portion(worker as u32);
             alive.at = at(number, 0);
             self.written();
         }
+        self.alive[worker] = Some(alive);
     }
 
     /// Trains, takes what comes next, and pushes what it did: before it does anything of the next.
@@ -130,21 +147,34 @@ impl World {
         }
     }
 
+    /// Pushes what is left, and goes the next time: in between the store may be restarted.
     fn go(&mut self, worker: usize) {
-        self.push(worker);
-        if let Some(alive) = self.alive[worker].take() {
+        if self.alive[worker].as_ref().is_some_and(|alive| alive.acknowledged != alive.at) {
+            return self.push(worker);
+        }
+        if let Some(alive) = self.alive[worker].take()
+            && self.has(worker, alive.token, alive.known)
+        {
             self.store.allotment.leave(worker as u32, alive.token, alive.at, self.clock);
             self.written();
         }
     }
 
-    /// Somebody notices that a worker is gone.
-    fn bury(&mut self, worker: usize) {
+    /// Somebody notices that a worker is gone, and looks where its stream ends.
+    fn find_dead(&mut self, worker: usize) {
         if self.alive[worker].is_none() && self.store.allotment.has(worker as u32) {
             let token = self.fence(worker);
-            let end = self.end_of(worker);
-            assert!(self.store.allotment.leave(worker as u32, token, end, self.clock));
-            self.written();
+            self.dead.push((worker, token, self.store.logs[worker].len(), self.end_of(worker)));
+        }
+    }
+
+    /// What those have left who were found dead comes back.
+    fn bury(&mut self) {
+        for (worker, token, length, end) in std::mem::take(&mut self.dead) {
+            if self.has(worker, token, length) {
+                self.store.allotment.leave(worker as u32, token, end, self.clock);
+                self.written();
+            }
         }
     }
 
@@ -161,9 +191,10 @@ impl World {
             0 => self.come(worker),
             1 => self.go(worker),
             2 => self.alive[worker] = None,
-            3 => self.bury(worker),
-            4 => self.lose(count as usize),
-            5 => self.push(worker),
+            3 => self.find_dead(worker),
+            4 => self.bury(),
+            5 => self.lose(count as usize),
+            6 => self.push(worker),
             _ => self.work(worker, count),
         }
     }
@@ -179,14 +210,15 @@ impl World {
 
 proptest! {
     #[test]
-    fn each_minibatch_counts_once(actions in vec((0..12_u8, 0..4_usize, 0..9_u32), 0..200)) {
+    fn each_minibatch_counts_once(actions in vec((0..14_u8, 0..4_usize, 0..9_u32), 0..200)) {
         let mut world = World::default();
         world.written();
         actions.into_iter().for_each(|action| world.act(action));
         for worker in 1..4 {
             world.alive[worker] = None;
-            world.bury(worker);
+            world.find_dead(worker);
         }
+        world.bury();
         // One is left, and does the rest; whoever has lost more than it knows begins anew.
         for _ in 0..100 {
             world.come(0);
@@ -249,11 +281,25 @@ fn workers_that_are_wanted_get_the_lowest_free_numbers() {
 
 #[test]
 fn whoever_writes_last_has_read_what_the_others_wrote() {
-    let (store, run) = (MemoryStore::new(), RunKeys::new("run").unwrap());
+    let store = Arc::new(MemoryStore::new());
+    let network = Architecture::new(4, &[3], 2).unwrap();
+    let config = RunConfig { workers: 0, ..RunConfig::new(DataRef::named("test"), network) };
+    let run = Run::create(store.clone(), "run", config).unwrap();
+    let fenced = |worker| match run.claim("place", Some(worker), Duration::from_secs(60)).unwrap() {
+        Claim::Granted { lease, .. } => EntryId { token: lease.token, seq: 0 },
+        other => panic!("{other:?}"),
+    };
+    let (store, run) = (&*store, run.keys());
     for worker in 0..3 {
-        Allotment::change(&store, &run, |allotment| allotment.join(worker, 7, at(0, 0), 1)).unwrap();
+        let entry = (worker, fenced(worker));
+        Allotment::change(store, run, entry, |allotment| allotment.join(worker, 7, at(0, 0), 1)).unwrap();
     }
-    let stands = Allotment::change(&store, &run, |allotment| allotment.join(1, 6, at(0, 0), 1)).unwrap();
+    let join = |allotment: &mut Allotment| allotment.join(1, 6, at(0, 0), 1);
+    let stands = Allotment::change(store, run, (1, EntryId::ZERO), join).unwrap();
     assert!(stands.is_member(1, 7) && !stands.is_member(1, 6));
-    assert_eq!(Allotment::read(&store, &run).unwrap().version, 3, "what changes nothing is not written");
+    let forgotten =
+        Allotment::change(store, run, (2, EntryId::ZERO), |allotment| allotment.leave(2, 7, at(0, 0), 2));
+    assert!(matches!(forgotten, Err(LogError::Forgot { .. })), "{forgotten:?}");
+    let stands = Allotment::read(store, run).unwrap();
+    assert_eq!(stands.version, 3, "what changes nothing, or follows from nothing, is not written");
 }

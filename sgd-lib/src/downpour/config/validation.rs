@@ -63,7 +63,8 @@ impl RunConfig {
             return clash(format!("max_staleness {most}"), wanted);
         }
         if self.database == Database::Local {
-            let wanted = "a number, since what a worker leaves can be told only from one store, or database global";
+            let wanted =
+                "a number, since what a worker leaves can be told only from one store, or database global";
             return clash("database local".to_owned(), wanted);
         }
         if self.train_type != 3 {

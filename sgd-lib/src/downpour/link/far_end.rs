@@ -151,6 +151,7 @@ impl FarEnd {
         if let Some(global) = self.global.as_mut().filter(|_| request.pass_on) {
             global.leave_home(last)?;
         }
+        reply.own = (last, self.stands_at(self.lease.worker).at);
         reply.snapshot_due = self.log_bytes > log::bound(&self.rows);
         Ok(reply)
     }

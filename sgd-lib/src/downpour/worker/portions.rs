@@ -8,8 +8,10 @@ use crate::downpour::allotment::{Allotment, Course, Portion};
 use crate::downpour::config::{MOST_WORKERS, RunConfig};
 use crate::downpour::log::{Folded, LogError, Until};
 use crate::downpour::partition::Partition;
+use crate::downpour::record::WorkerRecord;
 use crate::downpour::run::StopReason;
-use crate::store::{Claim, ClaimRequest, Lease, Position, Progress};
+use crate::state::{self, StateError, Versioned};
+use crate::store::{Claim, ClaimRequest, EntryId, Lease, Position, Progress, RUN_TTL, RunKeys, Store};
 
 /// A portion takes about so long: what one that leaves gives back is little, and asking for the next one costs
 /// little.
@@ -33,14 +35,13 @@ pub(super) struct Share {
     taken: (Instant, u32),
     /// Workers that its pushes and its learning rate reckon with.
     workers: u32,
-    /// Where the worker stood at its last push, and at the last one that was acknowledged.
-    sent: Position,
-    acknowledged: Position,
+    /// The last entry of its stream that it knows of, and where it stood then.
+    acknowledged: (EntryId, Position),
 }
 
 impl Share {
-    /// Of a worker whose stream stands at `at`; `None` where the number of workers is fixed.
-    pub(super) fn of(config: &RunConfig, partition: Partition, at: Position) -> Option<Self> {
+    /// Of a worker whose stream ends with `last`, where it stands at `at`; `None` where the number of workers is fixed.
+    pub(super) fn of(config: &RunConfig, partition: Partition, last: EntryId, at: Position) -> Option<Self> {
         let course = Course { epoch: partition.own(0), epochs: config.epochs, grain: config.n_push };
         config.is_elastic().then(|| Self {
             course,
@@ -49,8 +50,7 @@ impl Share {
             portion: None,
             taken: (Instant::now(), 0),
             workers: 1,
-            sent: at,
-            acknowledged: at,
+            acknowledged: (last, at),
         })
     }
 
@@ -67,14 +67,9 @@ impl Share {
         count.clamp(1, asked.saturating_mul(GROWTH).max(1))
     }
 
-    /// A push goes out from where the worker stands.
-    pub(super) fn send(&mut self, at: Position) {
-        self.sent = at;
-    }
-
-    /// It has arrived.
-    pub(super) fn acknowledge(&mut self) {
-        self.acknowledged = self.sent;
+    /// The worker's stream ends with this entry, at which it stood there.
+    pub(super) fn acknowledge(&mut self, own: (EntryId, Position)) {
+        self.acknowledged = own;
     }
 
     /// Workers that take part.
@@ -125,8 +120,9 @@ impl Worker<'_> {
 
     fn join(&mut self) -> Result<(), WorkerError> {
         let (worker, token, at, now) = (self.lease.worker, self.lease.token, self.progress.at, self.now_ms());
+        let Some((last, _)) = self.share.as_ref().map(|share| share.acknowledged) else { return Ok(()) };
         let mut died = false;
-        let allotment = Allotment::change(&*self.store, &self.run, |allotment| {
+        let allotment = Allotment::change(&*self.store, &self.run, (worker, last), |allotment| {
             died = allotment.has(worker) && !allotment.is_member(worker, token);
             allotment.join(worker, token, at, now)
         })?;
@@ -171,10 +167,12 @@ impl Worker<'_> {
 
     /// Takes what is to be done next, having done `done` minibatches since the last time.
     fn take(&mut self, done: u32) -> Result<(), WorkerError> {
+        // So that the last entry that it knows of is its stream's last one, which trimming keeps.
+        self.settle()?;
         let (worker, token, number) = (self.lease.worker, self.lease.token, self.progress.at.epoch + 1);
         let Some(share) = self.share.as_mut().filter(|_| self.ending.is_none()) else { return Ok(()) };
-        let (course, acknowledged, count) = (share.course, share.acknowledged, share.count(done));
-        let allotment = Allotment::change(&*self.store, &self.run, |allotment| {
+        let (course, (last, acknowledged), count) = (share.course, share.acknowledged, share.count(done));
+        let allotment = Allotment::change(&*self.store, &self.run, (worker, last), |allotment| {
             allotment.take(worker, token, acknowledged, number, count, course)
         })?;
         share.portion = allotment.portion(worker).filter(|portion| portion.number == number);
@@ -253,13 +251,13 @@ impl Worker<'_> {
             let takes_part = self.share.as_ref().is_some_and(|share| share.allotment.has(*worker));
             if takes_part && let Some(lease) = self.take_lease(*worker)? {
                 tracing::warn!(worker, "nobody holds this worker's lease: others do what it has left");
-                let rows = self.config.architecture.rows();
-                let own = Until::Own(*worker);
-                let at = Folded::load_until(&*self.store, &self.run, &rows, own)?.progress(*worker).at;
-                let now = self.now_ms();
-                Allotment::change(&*self.store, &self.run, |allotment| {
-                    allotment.leave(*worker, lease.token, at, now)
+                let (rows, own) = (self.config.architecture.rows(), Until::Own(*worker));
+                let stands = Folded::load_until(&*self.store, &self.run, &rows, own)?.progress(*worker);
+                let (now, fence) = (self.now_ms(), EntryId { token: lease.token, seq: 0 });
+                Allotment::change(&*self.store, &self.run, (*worker, fence), |allotment| {
+                    allotment.leave(*worker, lease.token, stands.at, now)
                 })?;
+                record_death(&*self.store, &self.run, *worker, stands)?;
                 self.store.release(&self.run, &lease)?;
             }
         }
@@ -287,13 +285,26 @@ impl Worker<'_> {
     /// Everything is pushed, and the worker has to go: the others get the rest. Without any, somebody else has to
     /// go on.
     pub(super) fn give_back(&mut self) -> Result<Departure, WorkerError> {
-        if self.share.is_none() {
-            return Ok(Departure::HandedOver);
-        }
         let (worker, token, at, now) = (self.lease.worker, self.lease.token, self.progress.at, self.now_ms());
-        let left = Allotment::change(&*self.store, &self.run, |allotment| {
+        let Some(share) = &mut self.share else { return Ok(Departure::HandedOver) };
+        share.portion = None;
+        let entry = (worker, share.acknowledged.0);
+        let left = Allotment::change(&*self.store, &self.run, entry, |allotment| {
             allotment.leave(worker, token, at, now)
         })?;
         Ok(if left.is_deserted() { Departure::HandedOver } else { Departure::Surplus })
+    }
+}
+
+/// What a worker that died had done, as the log says: it can't say so any more. Somebody else's record stays.
+fn record_death(store: &dyn Store, run: &RunKeys, worker: u32, stands: Progress) -> Result<(), StateError> {
+    let key = run.worker(worker);
+    let Some(Versioned { value: mut record, version }) = state::get::<WorkerRecord>(store, &key)? else {
+        return Ok(());
+    };
+    record.reach(stands);
+    match state::put(store, &key, &record, version, Some(RUN_TTL)) {
+        Ok(_) | Err(StateError::Conflict { .. }) => Ok(()),
+        Err(error) => Err(error),
     }
 }

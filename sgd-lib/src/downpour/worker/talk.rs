@@ -130,9 +130,6 @@ impl Worker<'_> {
                 self.record.bytes_to_global += request.payload.len() as u64;
             }
             self.complete = false;
-            if let Some(share) = &mut self.share {
-                share.send(self.progress.at);
-            }
             request.push = Some((kind, self.progress));
             self.since = Since { fetch: self.since.fetch, ..Since::default() };
         }
@@ -145,17 +142,15 @@ impl Worker<'_> {
 
     fn receive(&mut self, mut reply: Reply) -> Result<(), WorkerError> {
         match reply.push {
-            Some(PushOutcome::Accepted) => {
-                self.record.ended_ms = self.now_ms();
-                if let Some(share) = &mut self.share {
-                    share.acknowledge();
-                }
-            }
+            Some(PushOutcome::Accepted) => self.record.ended_ms = self.now_ms(),
             Some(PushOutcome::Fenced | PushOutcome::Gone) => self.ending = Some(Departure::Replaced),
             None => {}
         }
         if !reply.lease_held {
             self.ending = Some(Departure::Replaced);
+        }
+        if let Some(share) = &mut self.share {
+            share.acknowledge(reply.own);
         }
         if reply.reconnected {
             self.recall_gifts()?;

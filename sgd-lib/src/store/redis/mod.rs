@@ -21,7 +21,7 @@ use self::parse::{bytes, entry_id, integer, optional_bytes, text, unexpected};
 use self::tls::Tls;
 use super::{
     Claim, ClaimRequest, Control, Cursors, EntryId, Exchange, Exchanged, FIRST_NODE, Lease, RUN_TTL, RunKeys,
-    Snapshot, Store, StoreError, Vector, Versioned, Write, keys, snapshot::trim_to,
+    Snapshot, Store, StoreError, Vector, Versioned, Write, WriteOutcome, keys, snapshot::trim_to,
 };
 use crate::state;
 
@@ -144,6 +144,17 @@ impl Store for RedisStore {
         }
         let stale = integer(&first.key, &self.eval("a compare-and-set", &call)?)?;
         Ok(usize::try_from(stale).unwrap_or(writes.len()).checked_sub(1))
+    }
+
+    fn write_after(
+        &self,
+        run: &RunKeys,
+        write: &Write,
+        (worker, entry): (u32, EntryId),
+        ttl: Duration,
+    ) -> Result<WriteOutcome, StoreError> {
+        let call = scripts::write_after(&run.log(worker), entry, write, millis(ttl));
+        parse::write_outcome(&write.key, &self.eval("a compare-and-set", &call)?)
     }
 
     fn read_blob(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {

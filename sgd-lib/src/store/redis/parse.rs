@@ -9,6 +9,7 @@ use crate::state;
 use crate::store::entry::EntryMeta;
 use crate::store::{
     Claim, ClaimRequest, Control, Cursors, Entry, EntryId, EntryKind, Lease, RunKeys, StoreError, Vector,
+    WriteOutcome,
 };
 
 /// An entry of a stream: its name and its fields.
@@ -45,6 +46,16 @@ pub(super) fn optional_bytes(key: &str, value: Value) -> Result<Option<Vec<u8>>,
 
 pub(super) fn text(key: &str, value: Value) -> Result<String, StoreError> {
     String::from_utf8(bytes(key, value)?).map_err(|_| corrupt(key, "bytes that are no text", "text"))
+}
+
+/// What became of a write after an entry.
+pub(super) fn write_outcome(key: &str, value: &Value) -> Result<WriteOutcome, StoreError> {
+    match integer(key, value)? {
+        0 => Ok(WriteOutcome::Written),
+        1 => Ok(WriteOutcome::Stale),
+        2 => Ok(WriteOutcome::Forgot),
+        other => Err(corrupt(key, other.to_string(), "0, 1 or 2")),
+    }
 }
 
 pub(super) fn integer(key: &str, value: &Value) -> Result<u64, StoreError> {

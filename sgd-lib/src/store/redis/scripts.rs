@@ -3,6 +3,8 @@
 
 use redis::{Cmd, ToRedisArgs, cmd};
 
+use crate::store::{EntryId, Write};
+
 /// A script's text.
 pub(super) struct Script(&'static str);
 
@@ -62,6 +64,24 @@ for i, key in ipairs(KEYS) do
 end
 return 0",
 );
+
+/// The same for one key, and 2 where the stream lacks an entry.
+const COMPARE_AND_SET_AFTER: Script = Script(
+    "if redis.call('HGET', KEYS[1], 'writer') == ARGV[1] then return 0 end
+if #redis.call('XRANGE', KEYS[2], ARGV[2], ARGV[2]) == 0 then return 2 end
+if tonumber(redis.call('HGET', KEYS[1], 'version') or 0) ~= tonumber(ARGV[3]) then return 1 end
+redis.call('HSET', KEYS[1], 'version', tonumber(ARGV[3]) + 1, 'value', ARGV[4], 'writer', ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
+return 0",
+);
+
+/// Makes a write where the stream has the entry.
+pub(super) fn write_after(stream: &str, entry: EntryId, write: &Write, ttl_ms: u64) -> Call<'static> {
+    // The writer's mark tells a repeated call that its first try did arrive.
+    let writer: [u8; 16] = rand::random();
+    let call = COMPARE_AND_SET_AFTER.key(&write.key).key(stream).arg(&writer).arg(entry.to_string());
+    call.arg(write.expected).arg(&write.value).arg(ttl_ms)
+}
 
 /// Takes a lease and fences the stream in one step: a claimant that stalled between the two would
 /// shut out its own successor. A token made of time stays unique even when a restart forgot the
