@@ -284,10 +284,12 @@ fn who_comes_to_a_deserted_run_does_what_the_dead_have_left() {
             for mortal in mortals {
                 assert!(mortal.join().is_err(), "it dies");
             }
-            thread::sleep(ttl);
             stage.dying.lock().unwrap().clear();
             stage.may_end.store(true, Ordering::Relaxed);
-            stage.enter(0, Duration::from_secs(20));
+            // Until its lease is free.
+            while stage.left.lock().unwrap().is_empty() {
+                stage.enter(0, Duration::from_secs(20));
+            }
         });
         let left = stage.check();
         assert!(left.contains(&(0, FINISHED)), "{}: {left:?}", test.name);

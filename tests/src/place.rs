@@ -16,7 +16,7 @@ use crate::binaries::binary;
 use crate::processes::{self, Process};
 
 /// What the stack file and commands take from the environment: a scenario says it itself.
-const VARIABLES: [&str; 16] = [
+const VARIABLES: [&str; 17] = [
     "DATABASE",
     "DATASET",
     "DATASET_SOURCE",

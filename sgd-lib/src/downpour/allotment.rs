@@ -10,8 +10,8 @@
 //! the log says what of the portions of one that died is left: who finds it gone takes its lease, which fences its
 //! stream, and gives the rest back for it.
 //!
-//! A store that was restarted may have lost what was written last. So the value is changed only where the stream
-//! still has the entry from which the change follows. And between taking a portion and the first push of
+//! A store that was restarted may have lost what was written last. So the value is changed only where it is what was
+//! read (versions that were lost are counted anew), and the stream still has the entry from which the change follows. And between taking a portion and the first push of
 //! something of it a worker pushes what came before: where the store has lost that a portion was taken, it has lost
 //! that push, too, and the worker hears of it before it pushes anything else.
 
@@ -20,8 +20,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::log::LogError;
-use crate::state::{self, StateError, Versioned};
-use crate::store::{EntryId, Position, RUN_TTL, RunKeys, Store};
+use crate::state::{self, StateError};
+use crate::store::{EntryId, Position, RUN_TTL, Replaced, RunKeys, Store};
 
 /// So many changes are remembered.
 const MOST_CHANGES: usize = 1000;
@@ -117,9 +117,8 @@ pub(super) struct Allotment {
 
 impl Allotment {
     /// What stands in the store.
-    pub(super) fn read(store: &dyn Store, run: &RunKeys) -> Result<Versioned<Self>, StateError> {
-        let found = state::get(store, &run.allotment())?;
-        Ok(found.unwrap_or(Versioned { value: Self::default(), version: 0 }))
+    pub(super) fn read(store: &dyn Store, run: &RunKeys) -> Result<Self, StateError> {
+        Ok(state::get(store, &run.allotment())?.map(|found| found.value).unwrap_or_default())
     }
 
     /// Changes it, again and again until nobody writes in between; `change` says whether there is anything to
@@ -133,18 +132,19 @@ impl Allotment {
     ) -> Result<Self, LogError> {
         let key = run.allotment();
         loop {
-            let Versioned { mut value, version } = Self::read(store, run)?;
+            let known = store.read(&key)?.map(|found| found.value).unwrap_or_default();
+            let mut value = if known.is_empty() { Self::default() } else { state::decode(&key, &known)? };
             if !change(&mut value) {
                 return Ok(value);
             }
-            match state::put_after(store, run, (&key, &value), version, entry, RUN_TTL) {
-                Ok(true) => return Ok(value),
-                Ok(false) => {
+            let values = [&known[..], &state::encode(&key, &value)?];
+            match store.replace_after(run, &key, values, entry, RUN_TTL)? {
+                Replaced::Written => return Ok(value),
+                Replaced::Stale => {}
+                Replaced::Forgot => {
                     let (run, what) = (run.run().to_owned(), "a push");
                     return Err(LogError::Forgot { run, what });
                 }
-                Err(StateError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -175,7 +175,8 @@ impl Allotment {
     }
 
     /// The worker takes up to `count` minibatches more, as its portion `number`; up to `at` all that it did is in
-    /// the log. False where it is no member any more, or everything is given to somebody.
+    /// the log. False where it is no member any more, everything is given to somebody, or it has that portion: a call
+    /// of which the answer was lost.
     pub(super) fn take(
         &mut self,
         worker: u32,
@@ -185,7 +186,8 @@ impl Allotment {
         count: u32,
         course: Course,
     ) -> bool {
-        if !self.is_member(worker, token) {
+        let has = self.portion(worker).is_some_and(|portion| portion.number >= number);
+        if has || !self.is_member(worker, token) {
             return false;
         }
         let Some(stretch) = self.next(count, course) else { return false };

@@ -262,7 +262,7 @@ impl Run {
         }
         let control = self.store.control(&self.keys)?;
         let allotment = if self.config.is_elastic() {
-            Allotment::read(&*self.store, &self.keys)?.value
+            Allotment::read(&*self.store, &self.keys)?
         } else {
             Allotment::default()
         };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::store::{EntryId, RunKeys, Store, StoreError, Write, WriteOutcome};
+use crate::store::{Store, StoreError, Write};
 
 /// No typed value is larger than this: an optimizer's accumulators, a value a parameter, are among the
 /// largest. Parameters and data travel as blobs.
@@ -126,26 +126,6 @@ pub fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, StateEr
 pub fn get<T: DeserializeOwned>(store: &dyn Store, key: &str) -> Result<Option<Versioned<T>>, StateError> {
     let Some(found) = store.read(key)? else { return Ok(None) };
     Ok(Some(Versioned { value: decode(key, &found.value)?, version: found.version }))
-}
-
-/// Writes `value` as [`put`] does, where the run's stream of a worker has this very entry. Returns whether it has.
-///
-/// # Errors
-/// As there.
-pub fn put_after<T: Serialize>(
-    store: &dyn Store,
-    run: &RunKeys,
-    (key, value): (&str, &T),
-    expected: u64,
-    entry: (u32, EntryId),
-    ttl: Duration,
-) -> Result<bool, StateError> {
-    let write = Write { key: key.to_owned(), value: encode(key, value)?, expected };
-    match store.write_after(run, &write, entry, ttl)? {
-        WriteOutcome::Written => Ok(true),
-        WriteOutcome::Forgot => Ok(false),
-        WriteOutcome::Stale => Err(StateError::Conflict { key: key.to_owned(), expected }),
-    }
 }
 
 /// Writes `value` under `key` if the key still is at version `expected` (0: does not exist yet);

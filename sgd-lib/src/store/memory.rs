@@ -9,8 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::{
     Claim, ClaimRequest, Control, Cursors, Entry, EntryId, Exchange, Exchanged, FIRST_NODE, Lease,
-    PushOutcome, RunKeys, Snapshot, Store, StoreError, Vector, Versioned, Write, WriteOutcome,
-    snapshot::trim_to,
+    PushOutcome, Replaced, RunKeys, Snapshot, Store, StoreError, Vector, Versioned, Write, snapshot::trim_to,
 };
 
 /// A store that lives and dies with the process.
@@ -153,19 +152,26 @@ impl Store for MemoryStore {
         Ok(None)
     }
 
-    fn write_after(
+    fn replace_after(
         &self,
         run: &RunKeys,
-        write: &Write,
+        key: &str,
+        [known, value]: [&[u8]; 2],
         (worker, entry): (u32, EntryId),
         ttl: Duration,
-    ) -> Result<WriteOutcome, StoreError> {
+    ) -> Result<Replaced, StoreError> {
+        let mut inner = self.inner();
         let has = |log: &Log| log.entries.iter().any(|there| there.id == entry);
-        if !self.inner().state(run).logs.get(&worker).is_some_and(has) {
-            return Ok(WriteOutcome::Forgot);
+        if !inner.state(run).logs.get(&worker).is_some_and(has) {
+            return Ok(Replaced::Forgot);
         }
-        let stale = self.write(std::slice::from_ref(write), Some(ttl))?;
-        Ok(stale.map_or(WriteOutcome::Written, |_| WriteOutcome::Stale))
+        let found = inner.values.get(key).and_then(Expiring::alive);
+        if found.map_or(&[][..], |found| &found.value) != known {
+            return Ok(Replaced::Stale);
+        }
+        let new = Versioned { value: value.to_vec(), version: found.map_or(0, |found| found.version) + 1 };
+        inner.values.insert(key.to_owned(), Expiring::new(new, Some(ttl)));
+        Ok(Replaced::Written)
     }
 
     fn read_blob(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {

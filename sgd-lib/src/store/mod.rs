@@ -49,12 +49,12 @@ pub struct Write {
     pub expected: u64,
 }
 
-/// What became of a [`Store::write_after`].
+/// What became of a [`Store::replace_after`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WriteOutcome {
+pub enum Replaced {
     /// It stands there.
     Written,
-    /// The key is not at its expected version.
+    /// Something else stands there.
     Stale,
     /// The entry is not there.
     Forgot,
@@ -74,15 +74,17 @@ pub trait Store: Send + Sync {
     /// version. The keys must be in one Redis Cluster slot.
     fn write(&self, writes: &[Write], ttl: Option<Duration>) -> Result<Option<usize>, StoreError>;
 
-    /// Makes one write where the run's stream of a worker has this very entry, from which it follows: a store that was
-    /// restarted may have lost it.
-    fn write_after(
+    /// Writes the second of `values` where the first stands (empty: nothing), and the run's stream of a worker has this
+    /// very entry, from which the change follows. A store that was restarted may have lost that, and may count the
+    /// versions that it has lost anew: so it is the value that has to be the same.
+    fn replace_after(
         &self,
         run: &RunKeys,
-        write: &Write,
+        key: &str,
+        values: [&[u8]; 2],
         entry: (u32, EntryId),
         ttl: Duration,
-    ) -> Result<WriteOutcome, StoreError>;
+    ) -> Result<Replaced, StoreError>;
 
     /// The blob under `key`.
     fn read_blob(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;

@@ -254,6 +254,7 @@ fn what_a_worker_has_not_pushed_comes_back() {
     let mut allotment = Allotment::default();
     assert!(allotment.join(0, 7, at(0, 0), 1) && allotment.join(1, 8, at(0, 0), 2));
     assert!(allotment.take(0, 7, at(0, 0), 1, 8, COURSE) && allotment.take(0, 7, at(1, 6), 2, 8, COURSE));
+    assert!(!allotment.take(0, 7, at(1, 6), 2, 8, COURSE), "it has that portion");
     assert!(!allotment.leave(0, 6, at(1, 6), 3), "somebody else has its lease");
     assert!(allotment.leave(0, 7, at(1, 6), 3));
     assert_eq!(allotment.returned, [stretch(0, 6, 8), stretch(0, 8, 16)]);
@@ -300,6 +301,6 @@ fn whoever_writes_last_has_read_what_the_others_wrote() {
     let forgotten =
         Allotment::change(store, run, (2, EntryId::ZERO), |allotment| allotment.leave(2, 7, at(0, 0), 2));
     assert!(matches!(forgotten, Err(LogError::Forgot { .. })), "{forgotten:?}");
-    let stands = Allotment::read(store, run).unwrap();
-    assert_eq!(stands.version, 3, "what changes nothing, or follows from nothing, is not written");
+    let version = store.read(&run.allotment()).unwrap().unwrap().version;
+    assert_eq!(version, 3, "what changes nothing, or follows from nothing, is not written");
 }

@@ -186,7 +186,7 @@ impl Worker<'_> {
     /// Now and then: looks who takes part, while a portion is long.
     fn look_around(&mut self) -> Result<(), WorkerError> {
         if self.share.as_ref().is_some_and(|share| share.looked.elapsed() >= LOOK) {
-            let allotment = Allotment::read(&*self.store, &self.run)?.value;
+            let allotment = Allotment::read(&*self.store, &self.run)?;
             self.look_at(allotment)?;
         }
         Ok(())
@@ -237,7 +237,7 @@ impl Worker<'_> {
     pub(super) fn recall_portion(&self) -> Result<(), LogError> {
         let Some(share) = &self.share else { return Ok(()) };
         let worker = self.lease.worker;
-        let found = Allotment::read(&*self.store, &self.run)?.value;
+        let found = Allotment::read(&*self.store, &self.run)?;
         if share.portion.is_none() || found.portion(worker) == share.portion {
             return Ok(());
         }

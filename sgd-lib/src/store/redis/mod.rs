@@ -20,8 +20,8 @@ use self::connection::{LONGEST_WAIT, Pool};
 use self::parse::{bytes, entry_id, integer, optional_bytes, text, unexpected};
 use self::tls::Tls;
 use super::{
-    Claim, ClaimRequest, Control, Cursors, EntryId, Exchange, Exchanged, FIRST_NODE, Lease, RUN_TTL, RunKeys,
-    Snapshot, Store, StoreError, Vector, Versioned, Write, WriteOutcome, keys, snapshot::trim_to,
+    Claim, ClaimRequest, Control, Cursors, EntryId, Exchange, Exchanged, FIRST_NODE, Lease, RUN_TTL,
+    Replaced, RunKeys, Snapshot, Store, StoreError, Vector, Versioned, Write, keys, snapshot::trim_to,
 };
 use crate::state;
 
@@ -146,15 +146,16 @@ impl Store for RedisStore {
         Ok(usize::try_from(stale).unwrap_or(writes.len()).checked_sub(1))
     }
 
-    fn write_after(
+    fn replace_after(
         &self,
         run: &RunKeys,
-        write: &Write,
+        key: &str,
+        values: [&[u8]; 2],
         (worker, entry): (u32, EntryId),
         ttl: Duration,
-    ) -> Result<WriteOutcome, StoreError> {
-        let call = scripts::write_after(&run.log(worker), entry, write, millis(ttl));
-        parse::write_outcome(&write.key, &self.eval("a compare-and-set", &call)?)
+    ) -> Result<Replaced, StoreError> {
+        let call = scripts::replace_after(key, values, &run.log(worker), entry, millis(ttl));
+        parse::replaced(key, &self.eval("replacing a value", &call)?)
     }
 
     fn read_blob(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {

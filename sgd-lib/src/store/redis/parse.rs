@@ -8,8 +8,8 @@ use redis::Value;
 use crate::state;
 use crate::store::entry::EntryMeta;
 use crate::store::{
-    Claim, ClaimRequest, Control, Cursors, Entry, EntryId, EntryKind, Lease, RunKeys, StoreError, Vector,
-    WriteOutcome,
+    Claim, ClaimRequest, Control, Cursors, Entry, EntryId, EntryKind, Lease, Replaced, RunKeys, StoreError,
+    Vector,
 };
 
 /// An entry of a stream: its name and its fields.
@@ -48,12 +48,12 @@ pub(super) fn text(key: &str, value: Value) -> Result<String, StoreError> {
     String::from_utf8(bytes(key, value)?).map_err(|_| corrupt(key, "bytes that are no text", "text"))
 }
 
-/// What became of a write after an entry.
-pub(super) fn write_outcome(key: &str, value: &Value) -> Result<WriteOutcome, StoreError> {
+/// What became of a value that was to be replaced.
+pub(super) fn replaced(key: &str, value: &Value) -> Result<Replaced, StoreError> {
     match integer(key, value)? {
-        0 => Ok(WriteOutcome::Written),
-        1 => Ok(WriteOutcome::Stale),
-        2 => Ok(WriteOutcome::Forgot),
+        0 => Ok(Replaced::Written),
+        1 => Ok(Replaced::Stale),
+        2 => Ok(Replaced::Forgot),
         other => Err(corrupt(key, other.to_string(), "0, 1 or 2")),
     }
 }

@@ -3,7 +3,7 @@
 
 use redis::{Cmd, ToRedisArgs, cmd};
 
-use crate::store::{EntryId, Write};
+use crate::store::EntryId;
 
 /// A script's text.
 pub(super) struct Script(&'static str);
@@ -65,22 +65,29 @@ end
 return 0",
 );
 
-/// The same for one key, and 2 where the stream lacks an entry.
-const COMPARE_AND_SET_AFTER: Script = Script(
+/// Replaces one value; 1 where another than the known one stands there, 2 where the stream lacks an entry.
+const REPLACE_AFTER: Script = Script(
     "if redis.call('HGET', KEYS[1], 'writer') == ARGV[1] then return 0 end
 if #redis.call('XRANGE', KEYS[2], ARGV[2], ARGV[2]) == 0 then return 2 end
-if tonumber(redis.call('HGET', KEYS[1], 'version') or 0) ~= tonumber(ARGV[3]) then return 1 end
-redis.call('HSET', KEYS[1], 'version', tonumber(ARGV[3]) + 1, 'value', ARGV[4], 'writer', ARGV[1])
+if (redis.call('HGET', KEYS[1], 'value') or '') ~= ARGV[3] then return 1 end
+local version = tonumber(redis.call('HGET', KEYS[1], 'version') or 0) + 1
+redis.call('HSET', KEYS[1], 'version', version, 'value', ARGV[4], 'writer', ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 return 0",
 );
 
-/// Makes a write where the stream has the entry.
-pub(super) fn write_after(stream: &str, entry: EntryId, write: &Write, ttl_ms: u64) -> Call<'static> {
+/// Replaces the first of two values by the second where the stream has the entry.
+pub(super) fn replace_after(
+    key: &str,
+    [known, value]: [&[u8]; 2],
+    stream: &str,
+    entry: EntryId,
+    ttl_ms: u64,
+) -> Call<'static> {
     // The writer's mark tells a repeated call that its first try did arrive.
     let writer: [u8; 16] = rand::random();
-    let call = COMPARE_AND_SET_AFTER.key(&write.key).key(stream).arg(&writer).arg(entry.to_string());
-    call.arg(write.expected).arg(&write.value).arg(ttl_ms)
+    let call = REPLACE_AFTER.key(key).key(stream).arg(&writer).arg(entry.to_string());
+    call.arg(known).arg(value).arg(ttl_ms)
 }
 
 /// Takes a lease and fences the stream in one step: a claimant that stalled between the two would
