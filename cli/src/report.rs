@@ -305,7 +305,11 @@ impl fmt::Display for Report {
         writeln!(f, "{}", workers(&rows))?;
         match self.workers_requested {
             WorkersRequested::Number(wanted) if (rows.len() as u64) < u64::from(wanted) => {
-                writeln!(f, "{} of {wanted} workers have no part in it", u64::from(wanted) - rows.len() as u64)?;
+                writeln!(
+                    f,
+                    "{} of {wanted} workers have no part in it",
+                    u64::from(wanted) - rows.len() as u64
+                )?;
             }
             WorkersRequested::Number(_) => {}
             WorkersRequested::Auto => self.attendance(f)?,

@@ -50,10 +50,7 @@ impl Replicas {
     ///
     /// # Errors
     /// Functions are not behind it, its address is none, or its password can't be read.
-    pub fn of(
-        settings: &Settings,
-        lookup: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, ReplicasError> {
+    pub fn of(settings: &Settings, lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ReplicasError> {
         if !settings.function_url.needs_gateway() {
             return Err(ReplicasError::NoGateway(settings.function_url.to_string()));
         }

@@ -52,7 +52,8 @@ async fn ready_replicas_are_counted_with_the_gateways_password() {
     assert_eq!(unknown, "the gateway knows no function other");
 
     let without = settings(&[("gateway_hostname", &gateway)]);
-    let refused = Replicas::of(&without, lookup).unwrap().ready("emnist-train").await.unwrap_err().to_string();
+    let refused =
+        Replicas::of(&without, lookup).unwrap().ready("emnist-train").await.unwrap_err().to_string();
     assert!(refused.contains("gateway_password_secret names the secret that has it"), "{refused}");
     let missing = settings(&[("gateway_password_secret", "none-such")]);
     let missing = Replicas::of(&missing, lookup).unwrap_err().to_string();

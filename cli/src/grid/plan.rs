@@ -139,7 +139,9 @@ impl Configuration {
             .with_context(|| format!("{file}, {SETUP}"))?;
         let settings = settings_with(settings, &varied)?;
         let Some(workers) = settings.workers.fixed() else {
-            return Err(BadArguments(format!("{file}: {WORKERS} is auto; a grid compares numbers of them")).into());
+            return Err(
+                BadArguments(format!("{file}: {WORKERS} is auto; a grid compares numbers of them")).into()
+            );
         };
         if varied.contains_key(WORKERS) {
             make_room(&mut deployments, u32::try_from(workers)?);

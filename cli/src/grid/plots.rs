@@ -29,8 +29,11 @@ struct Dimension {
     scale: Scale,
 }
 
-const WORKERS: Dimension =
-    Dimension { name: "workers", of: |settings| settings.workers.fixed().unwrap_or_default(), scale: Scale::Linear };
+const WORKERS: Dimension = Dimension {
+    name: "workers",
+    of: |settings| settings.workers.fixed().unwrap_or_default(),
+    scale: Scale::Linear,
+};
 const BATCH_SIZE: Dimension =
     Dimension { name: "batch size", of: |settings| settings.batch_size, scale: Scale::Logarithmic };
 
@@ -224,7 +227,8 @@ impl Group<'_> {
     /// The configuration with one worker that differs in nothing else.
     fn alone(&self, summary: &Summary<'_>) -> Option<&Summary<'_>> {
         let same = |other: &&&Summary<'_>| {
-            settings(other).workers == Workers::Fixed(1) && settings(other).batch_size == settings(summary).batch_size
+            settings(other).workers == Workers::Fixed(1)
+                && settings(other).batch_size == settings(summary).batch_size
         };
         self.summaries.iter().find(same).copied()
     }

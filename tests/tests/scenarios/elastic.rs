@@ -40,7 +40,11 @@ fn finishes_exactly(platform: &Platform, run: &Run, data: &Data) -> Value {
     platform.await_end(run);
     let report = platform.report(run);
     assert_eq!(report["samples"], EPOCHS * data.train_images, "{report}");
-    assert_eq!((&report["workers_requested"], &report["epochs"]), (&json!("auto"), &json!(EPOCHS)), "{report}");
+    assert_eq!(
+        (&report["workers_requested"], &report["epochs"]),
+        (&json!("auto"), &json!(EPOCHS)),
+        "{report}"
+    );
     report
 }
 
@@ -82,12 +86,20 @@ fn what_a_killed_replica_has_left_is_done_by_the_others() {
     assert_eq!(report["workers"].as_array().unwrap().len(), 2, "{report}");
 }
 
-/// Nobody is left who could ask for others: the replica that ends does, until there is one.
+/// The gateway puts another in its place only when it has ended, so nobody is left who could ask for workers.
 #[test]
-fn the_only_replica_hands_over_to_the_one_that_takes_its_place() {
+fn a_run_that_its_only_replica_left_goes_on_where_it_was() {
     let (platform, data) = (platform(1), Data::find());
     let run = platform.set_up(&settings(&data));
     platform.await_progress(&run, 0).signal(Signal::TERM);
+    eventually("it has left", || {
+        let status = run.status().unwrap();
+        assert!(status.control.stop.is_none(), "the run ended before that");
+        (!status.held.contains(&true)).then_some(())
+    });
+    let again = json!({"run": run.name()}).to_string();
+    let answer = platform.call("emnist-setup", again.as_bytes(), None).json(200);
+    assert_eq!((&answer["workers"], &answer["workers_requested"]), (&json!(1), &json!("auto")), "{answer}");
     finishes_exactly(&platform, &run, &data);
 }
 
