@@ -35,9 +35,7 @@ impl Context {
     /// # Errors
     /// They can't be read.
     pub(crate) fn dataset(&self) -> Result<Dataset> {
-        let source = dataset::find(&self.data, None)?;
-        let cache = env::temp_dir().join("downpour-bench-cache");
-        Ok(Dataset::prepare(&source, &cache, Transpose::Auto)?)
+        prepare(&self.data)
     }
 
     /// How often, or how much: `full`, or `quick` where it only has to be shown that it works.
@@ -49,6 +47,16 @@ impl Context {
     pub(crate) fn say(&self, what: &str) {
         eprintln!("{what}");
     }
+}
+
+/// The data in this folder, prepared once for all benchmarks of this machine.
+///
+/// # Errors
+/// They can't be read.
+pub(crate) fn prepare(data: &Path) -> Result<Dataset> {
+    let source = dataset::find(data, None)?;
+    let cache = env::temp_dir().join("downpour-bench-cache");
+    Ok(Dataset::prepare(&source, &cache, Transpose::Auto)?)
 }
 
 fn find(given: Option<&Path>) -> Result<PathBuf> {

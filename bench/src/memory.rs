@@ -1,43 +1,41 @@
-//! What this process asks of the allocator, and a thread of the kernel.
+//! What this process asks of the allocator and of the kernel.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result};
 
-/// The system's allocator, counting.
-struct Counting;
+/// An allocator, counting what it is asked for.
+#[derive(Debug)]
+pub struct Counting<A>(pub A);
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
-// SAFETY: all is the system allocator's, which keeps the contract; counting touches no memory of it.
+// SAFETY: all is the inner allocator's, which keeps the contract; counting touches no memory of it.
 #[expect(unsafe_code, reason = "the trait is unsafe")]
-unsafe impl GlobalAlloc for Counting {
+unsafe impl<A: GlobalAlloc> GlobalAlloc for Counting<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
+        unsafe { self.0.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         // SAFETY: as above.
-        unsafe { System.dealloc(at, layout) }
+        unsafe { self.0.dealloc(at, layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: as above.
-        unsafe { System.alloc_zeroed(layout) }
+        unsafe { self.0.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: as above.
-        unsafe { System.realloc(at, layout, size) }
+        unsafe { self.0.realloc(at, layout, size) }
     }
 }
 
@@ -46,29 +44,61 @@ pub(crate) fn allocations() -> u64 {
     ALLOCATIONS.load(Ordering::Relaxed)
 }
 
-/// How often a page was missing where this thread read or wrote.
+/// Whose page faults.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Of {
+    /// This thread's.
+    Thread,
+    /// Those of all threads of this process.
+    Process,
+}
+
+/// How often a page was missing where it read or wrote.
 ///
 /// # Errors
 /// `/proc` does not say.
-pub(crate) fn page_faults() -> Result<u64> {
-    const PATH: &str = "/proc/thread-self/stat";
-    let text = fs::read_to_string(PATH).with_context(|| format!("reading {PATH}"))?;
+pub(crate) fn page_faults(of: Of) -> Result<u64> {
+    let path = match of {
+        Of::Thread => "/proc/thread-self/stat",
+        Of::Process => "/proc/self/stat",
+    };
+    let text = fs::read_to_string(path).with_context(|| format!("reading {path}"))?;
     // After the name, which is in parentheses and may hold anything: minor faults are the 8th field, major the 10th.
     let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let field = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());
     let faults = field(7).zip(field(9)).map(|(minor, major)| minor + major);
-    faults.with_context(|| format!("{PATH} is {text:?}"))
+    faults.with_context(|| format!("{path} is {text:?}"))
+}
+
+/// Bytes of memory that are this process's own: no file's, no program's.
+///
+/// # Errors
+/// `/proc` does not say.
+pub(crate) fn own_bytes() -> Result<u64> {
+    const PATH: &str = "/proc/self/status";
+    let text = fs::read_to_string(PATH).with_context(|| format!("reading {PATH}"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    Ok(kib.with_context(|| format!("{PATH} names no RssAnon"))? * 1024)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::alloc::System;
+
     use super::*;
+
+    #[global_allocator]
+    static ALLOCATOR: Counting<System> = Counting(System);
 
     #[test]
     fn what_is_asked_for_is_counted() {
-        let (allocations_before, faults_before) = (allocations(), page_faults().unwrap());
-        let pages = std::hint::black_box(vec![1u8; 64 << 20]);
-        assert!(allocations() > allocations_before);
-        assert!(page_faults().unwrap() > faults_before, "{}", pages.len());
+        for of in [Of::Thread, Of::Process] {
+            let (allocations_before, faults_before) = (allocations(), page_faults(of).unwrap());
+            let pages = std::hint::black_box(vec![1u8; 64 << 20]);
+            assert!(allocations() > allocations_before);
+            assert!(page_faults(of).unwrap() > faults_before, "{}", pages.len());
+            assert!(own_bytes().unwrap() >= 64 << 20);
+        }
     }
 }

@@ -55,6 +55,16 @@ fn databases() {
 }
 
 #[test]
+fn memory() {
+    let printed =
+        check("memory", &["memory.minibatch_allocations", "memory.invocation_page_faults_mimalloc"]);
+    assert!(
+        printed["rows"][0]["allocations"].as_f64().unwrap() > 0.0,
+        "allocations are not counted: {printed}"
+    );
+}
+
+#[test]
 fn scale() {
     check("scale", &["scale.two_workers", "scale.workers_64"]);
 }
@@ -109,7 +119,7 @@ fn peers() {
     let notes = printed["notes"].to_string();
     let left_out = notes.contains("NumPy, 1 process is left out: no Python here has numpy, redis");
     assert_ne!(printed["figures"]["peers.vs_numpy"].is_f64(), left_out, "{printed}");
-    assert_eq!(printed["rows"].as_array().unwrap().len(), 3 - usize::from(left_out), "{printed}");
+    assert_eq!(printed["rows"].as_array().unwrap().len(), 4 - usize::from(left_out), "{printed}");
 }
 
 #[test]

@@ -122,7 +122,7 @@ impl Stage {
         let run = create(store, config);
         let zeros = blob::pack(&vec![0.0; run.config().architecture.parameter_count()]);
         let first = Snapshot { version: 2, vector: Vector::new(), parameters: zeros };
-        assert!(run.store().write_snapshot(run.keys(), &first).unwrap());
+        assert!(run.store().write_snapshot(run.keys(), &first, Instant::now()).unwrap());
         Self {
             run,
             room: AtomicU32::new(1),

@@ -11,7 +11,7 @@
 mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -80,7 +80,9 @@ fn live(run: &Run, lease: &Lease, random: &mut Xoshiro256PlusPlus, sum: &mut [f6
 /// Now and then somebody folds the log into a snapshot and trims it.
 fn snapshot(run: &Run) {
     let folded = Folded::load(&**run.store(), run.keys(), &run.config().architecture.rows()).unwrap();
-    run.store().write_snapshot(run.keys(), &folded.to_snapshot(folded.snapshot_version)).unwrap();
+    run.store()
+        .write_snapshot(run.keys(), &folded.to_snapshot(folded.snapshot_version), folded.since)
+        .unwrap();
 }
 
 fn chaos(run: &Run, seed: u64) -> Vec<f64> {
@@ -121,7 +123,7 @@ fn the_log_ends_with_the_sum_of_all_acknowledged_pushes() {
         // Integers to start from too.
         let zeros = vec![0.0; run.config().architecture.parameter_count()];
         let start = Snapshot { version: 2, vector: Vector::new(), parameters: blob::pack(&zeros) };
-        assert!(test.store.write_snapshot(run.keys(), &start).unwrap());
+        assert!(test.store.write_snapshot(run.keys(), &start, Instant::now()).unwrap());
         let acknowledged = chaos(&run, rand::random());
         let found = Folded::load(&*test.store, run.keys(), &run.config().architecture.rows()).unwrap();
         let found: Vec<f64> = found.parameters.into_iter().map(f64::from).collect();

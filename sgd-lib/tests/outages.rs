@@ -12,12 +12,12 @@ mod support;
 use std::net::TcpListener;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use local_redis::{LocalRedis, Options};
 use sgd_lib::store::{
-    Cursors, EntryId, Exchange, Exchanged, Lease, Mark, PushOutcome, RedisStore, RunKeys, Snapshot, Store,
-    StoreError, Vector,
+    Cursors, EntryId, Exchange, Exchanged, Known, Lease, Mark, PushOutcome, RedisStore, RunKeys, Snapshot,
+    Store, StoreError, Vector,
 };
 use support::SECOND;
 use support::proxy::Proxy;
@@ -44,12 +44,18 @@ fn tell(redis: &LocalRedis, command: &[&str]) {
     told.arg(&command[1..]).exec(&mut connection).unwrap();
 }
 
-/// Pushes as a worker does that had pushed everything up to there.
-fn go_on(store: &RedisStore, keys: &RunKeys, lease: &Lease, seq: u64) -> Result<Exchanged, StoreError> {
+/// Pushes as a worker does that had pushed everything up to there, since `since`.
+fn go_on(
+    store: &RedisStore,
+    keys: &RunKeys,
+    lease: &Lease,
+    since: Instant,
+    seq: u64,
+) -> Result<Exchanged, StoreError> {
     let entry = push(lease, seq);
-    let known = || Cursors::from([(lease.worker, entry.prev)]);
-    let exchange =
-        Exchange { push: Some(&entry), lease: Some(lease), known: Some(&known), ..Exchange::default() };
+    let ends = || Cursors::from([(lease.worker, entry.prev)]);
+    let known = Some(Known { since, ends: &ends });
+    let exchange = Exchange { push: Some(&entry), lease: Some(lease), known, ..Exchange::default() };
     store.exchange(keys, &exchange)
 }
 
@@ -96,10 +102,12 @@ fn a_push_whose_reply_breaks_off_counts_once() {
     let proxy = Proxy::before(redis.url());
     let store = RedisStore::open(&proxy.url).unwrap();
     let (keys, lease) = lease(&store);
+    let since = Instant::now();
     for seq in 1..=20 {
         proxy.cut_the_next_reply();
         // The first reply on a new connection is not the push's.
-        let done = if seq % 2 == 0 { go_on(&store, &keys, &lease, seq) } else { Ok(Exchanged::default()) };
+        let done =
+            if seq % 2 == 0 { go_on(&store, &keys, &lease, since, seq) } else { Ok(Exchanged::default()) };
         let sent = done.unwrap().push.or_else(|| send(&store, &keys, &lease, &push(&lease, seq)).0);
         assert_eq!(sent, Some(PushOutcome::Accepted), "{seq}");
     }
@@ -109,6 +117,7 @@ fn a_push_whose_reply_breaks_off_counts_once() {
 #[test]
 fn a_push_waits_for_a_replica_to_become_the_master() {
     let (redis, store, keys, lease) = begin(Options::default(), 60 * SECOND);
+    let since = Instant::now();
     send(&store, &keys, &lease, &push(&lease, 1));
     // Of a master that nobody reaches, so that it keeps what it has.
     tell(&redis, &["REPLICAOF", "127.0.0.1", "1"]);
@@ -117,20 +126,21 @@ fn a_push_waits_for_a_replica_to_become_the_master() {
             thread::sleep(Duration::from_millis(300));
             tell(&redis, &["REPLICAOF", "NO", "ONE"]);
         });
-        assert_eq!(go_on(&store, &keys, &lease, 2).unwrap().push, Some(PushOutcome::Accepted));
+        assert_eq!(go_on(&store, &keys, &lease, since, 2).unwrap().push, Some(PushOutcome::Accepted));
     });
     tell(&redis, &["REPLICAOF", "127.0.0.1", "1"]);
     let hasty = RedisStore::open(redis.url()).unwrap().with_patience(Duration::from_millis(50));
-    let error = go_on(&hasty, &keys, &lease, 3).unwrap_err();
+    let error = go_on(&hasty, &keys, &lease, since, 3).unwrap_err();
     assert!(error.is_transient() && error.to_string().contains("read only replica"), "{error}");
 }
 
 #[test]
 fn a_full_memory_is_named_and_waited_for() {
     let (redis, store, keys, lease) = begin(Options::default(), Duration::from_millis(50));
+    let since = Instant::now();
     send(&store, &keys, &lease, &push(&lease, 1));
     tell(&redis, &["CONFIG", "SET", "maxmemory", "1"]);
-    let error = go_on(&store, &keys, &lease, 2).unwrap_err().to_string();
+    let error = go_on(&store, &keys, &lease, since, 2).unwrap_err().to_string();
     assert!(error.contains(redis.url().strip_prefix("redis://").unwrap()), "{error}");
     assert!(error.contains("raise maxmemory") && error.contains("can be resumed"), "{error}");
     let claim = store.claim(&keys, &request("b", None, "i")).unwrap_err();
@@ -141,7 +151,7 @@ fn a_full_memory_is_named_and_waited_for() {
             thread::sleep(Duration::from_millis(300));
             tell(&redis, &["CONFIG", "SET", "maxmemory", "0"]);
         });
-        assert_eq!(go_on(&store, &keys, &lease, 2).unwrap().push, Some(PushOutcome::Accepted));
+        assert_eq!(go_on(&store, &keys, &lease, since, 2).unwrap().push, Some(PushOutcome::Accepted));
     });
     assert_eq!(pushed(&store, &keys), [0, 1, 2]);
 }
@@ -149,6 +159,7 @@ fn a_full_memory_is_named_and_waited_for() {
 #[test]
 fn a_slow_reply_is_waited_for() {
     let (redis, store, keys, lease) = begin(Options::default(), Duration::from_millis(50));
+    let since = Instant::now();
     send(&store, &keys, &lease, &push(&lease, 1));
     let signal = |name: &str| {
         let status = Command::new("kill").arg(name).arg(redis.pid().unwrap().to_string()).status().unwrap();
@@ -160,15 +171,16 @@ fn a_slow_reply_is_waited_for() {
             thread::sleep(Duration::from_millis(500));
             signal("-CONT");
         });
-        assert_eq!(go_on(&store, &keys, &lease, 2).unwrap().push, Some(PushOutcome::Accepted));
+        assert_eq!(go_on(&store, &keys, &lease, since, 2).unwrap().push, Some(PushOutcome::Accepted));
     });
 }
 
 #[test]
 fn nobody_who_listens_is_an_error_that_names_the_address() {
     let (mut redis, store, keys, lease) = begin(Options::default(), Duration::from_millis(50));
+    let since = Instant::now();
     redis.kill().unwrap();
-    let error = go_on(&store, &keys, &lease, 1).unwrap_err();
+    let error = go_on(&store, &keys, &lease, since, 1).unwrap_err();
     assert!(error.is_transient(), "{error}");
     let address = redis.url().strip_prefix("redis://").unwrap();
     assert!(error.to_string().starts_with(&format!("store {address}: an exchange: ")), "{error}");
@@ -210,29 +222,32 @@ fn one_of_several_nodes_of_a_cluster_is_refused() {
 #[test]
 fn who_knows_of_what_the_store_has_lost_is_told_so_and_writes_nothing() {
     let (mut redis, store, keys, lease) = begin(Options::default(), 60 * SECOND);
+    let since = Instant::now();
     let mut length = 0;
     for seq in 1..=5 {
-        let reconnected = go_on(&store, &keys, &lease, seq).unwrap().reconnected;
-        assert_eq!(reconnected, seq == 1, "asked on each connection once");
+        let reconnected = go_on(&store, &keys, &lease, since, seq).unwrap().reconnected;
+        assert_eq!(reconnected, None, "the connection is older than what is known");
         length = if seq == 3 { redis.log_length().unwrap() } else { length };
     }
     // Nothing is lost by a crash alone.
     redis.kill().unwrap();
     redis.restart().unwrap();
-    assert!(go_on(&store, &keys, &lease, 6).unwrap().reconnected);
+    let made = go_on(&store, &keys, &lease, since, 6).unwrap().reconnected;
+    let since = made.expect("a new connection");
     redis.restart_with_log_of(length).unwrap();
-    let error = go_on(&store, &keys, &lease, 7).unwrap_err();
+    let error = go_on(&store, &keys, &lease, since, 7).unwrap_err();
     let StoreError::Forgot { key, found, known, .. } = &error else { panic!("{error}") };
     assert_eq!(key, "dp:{test}:log:0");
     assert_eq!([found, known].map(|id| id.rsplit('-').next().unwrap()), ["3", "6"], "{error}");
     assert_eq!(pushed(&store, &keys), [0, 1, 2, 3]);
     // What it has is gone on from.
-    assert_eq!(go_on(&store, &keys, &lease, 4).unwrap().push, Some(PushOutcome::Accepted));
+    assert_eq!(go_on(&store, &keys, &lease, since, 4).unwrap().push, Some(PushOutcome::Accepted));
 }
 
 #[test]
 fn no_snapshot_brings_back_what_the_store_has_lost() {
     let (mut redis, store, keys, lease) = begin(Options::default(), 60 * SECOND);
+    let since = Instant::now();
     send(&store, &keys, &lease, &push(&lease, 1));
     let length = redis.log_length().unwrap();
     send(&store, &keys, &lease, &push(&lease, 2));
@@ -242,27 +257,28 @@ fn no_snapshot_brings_back_what_the_store_has_lost() {
         Snapshot { version: 2, vector, parameters: vec![1] }
     };
     let lost = push(&lease, 2).id;
-    assert!(!store.write_snapshot(&keys, &snapshot(lost)).unwrap());
+    assert!(!store.write_snapshot(&keys, &snapshot(lost), since).unwrap());
     // Nor when a successor, with a higher token, has written since.
     store.release(&keys, &lease).unwrap();
     let successor = granted(store.claim(&keys, &request("b", Some(0), "i")).unwrap());
     assert!(successor.token > lease.token);
-    assert!(!store.write_snapshot(&keys, &snapshot(lost)).unwrap());
-    assert!(store.write_snapshot(&keys, &snapshot(push(&lease, 1).id)).unwrap());
+    assert!(!store.write_snapshot(&keys, &snapshot(lost), since).unwrap());
+    assert!(store.write_snapshot(&keys, &snapshot(push(&lease, 1).id), since).unwrap());
 }
 
 #[test]
 fn a_store_that_lost_everything_is_told_from_one_that_restarted() {
     let volatile = Options { append_only: false, ..Options::default() };
     let (mut redis, store, keys, lease) = begin(volatile, 60 * SECOND);
-    go_on(&store, &keys, &lease, 1).unwrap();
+    let since = Instant::now();
+    go_on(&store, &keys, &lease, since, 1).unwrap();
     redis.kill().unwrap();
     redis.restart().unwrap();
-    let error = go_on(&store, &keys, &lease, 2).unwrap_err();
+    let error = go_on(&store, &keys, &lease, since, 2).unwrap_err();
     assert!(matches!(&error, StoreError::Emptied { run, .. } if run == "test"), "{error}");
     // Another run of the same name has nothing to do with the workers of the first one.
     let (_, other) = self::lease(&store);
-    assert_eq!(go_on(&store, &keys, &lease, 2).unwrap().push, Some(PushOutcome::Fenced));
-    assert_eq!(go_on(&store, &keys, &other, 1).unwrap().push, Some(PushOutcome::Accepted));
+    assert_eq!(go_on(&store, &keys, &lease, since, 2).unwrap().push, Some(PushOutcome::Fenced));
+    assert_eq!(go_on(&store, &keys, &other, since, 1).unwrap().push, Some(PushOutcome::Accepted));
     assert_eq!(pushed(&store, &keys), [0, 1]);
 }

@@ -12,10 +12,10 @@ mod support;
 use std::fs;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use local_redis::{LocalRedis, Options};
-use sgd_lib::store::{Cursors, Exchange, PushOutcome, RedisStore, Store, StoreError};
+use sgd_lib::store::{Cursors, Exchange, Known, PushOutcome, RedisStore, Store, StoreError};
 use support::SECOND;
 use support::pushes::{granted, push, request, run};
 use tempfile::TempDir;
@@ -96,18 +96,19 @@ fn pushes_go_on_at_the_replica_that_sentinel_makes_the_master() {
     let store = RedisStore::open(&sentinel.url("mymaster")).unwrap().with_patience(60 * SECOND);
     let keys = run(&store);
     let lease = granted(store.claim(&keys, &request("a", None, "h")).unwrap());
+    let since = Instant::now();
     let go_on = |seq| {
         let entry = push(&lease, seq);
-        let known = || Cursors::from([(lease.worker, entry.prev)]);
-        let exchange =
-            Exchange { push: Some(&entry), lease: Some(&lease), known: Some(&known), ..Exchange::default() };
+        let ends = || Cursors::from([(lease.worker, entry.prev)]);
+        let known = Some(Known { since, ends: &ends });
+        let exchange = Exchange { push: Some(&entry), lease: Some(&lease), known, ..Exchange::default() };
         store.exchange(&keys, &exchange).unwrap()
     };
     assert_eq!(go_on(1).push, Some(PushOutcome::Accepted));
     await_that("the replica has it", || ask(&master, &["WAIT", "1", "1000"]) == 1);
     master.kill().unwrap();
     let done = go_on(2);
-    assert_eq!((done.push, done.reconnected), (Some(PushOutcome::Accepted), true));
+    assert_eq!((done.push, done.reconnected.is_some()), (Some(PushOutcome::Accepted), true));
 
     let unknown = RedisStore::open(&sentinel.url("another")).unwrap().now_ms().unwrap_err();
     assert!(matches!(unknown, StoreError::Refused { .. }), "{unknown}");

@@ -9,7 +9,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sgd_lib::state;
 use sgd_lib::store::{
@@ -242,10 +242,10 @@ fn a_snapshot_replaces_the_one_before_and_trims_the_log_but_its_last_entry() {
             passed: Passed::default(),
         };
         let next = Snapshot { version: 2, vector: Vector::from([(0, mark)]), parameters: vec![1, 2, 3] };
-        assert!(store.write_snapshot(&run, &next).unwrap(), "{}", test.name);
-        assert!(store.write_snapshot(&run, &next).unwrap(), "repeated: {}", test.name);
+        assert!(store.write_snapshot(&run, &next, Instant::now()).unwrap(), "{}", test.name);
+        assert!(store.write_snapshot(&run, &next, Instant::now()).unwrap(), "repeated: {}", test.name);
         let other = Snapshot { parameters: vec![9], vector: Vector::new(), ..next.clone() };
-        assert!(!store.write_snapshot(&run, &other).unwrap(), "{}", test.name);
+        assert!(!store.write_snapshot(&run, &other, Instant::now()).unwrap(), "{}", test.name);
         assert_eq!(store.snapshot(&run).unwrap().unwrap(), next, "{}", test.name);
         assert_eq!(store.snapshot_vector(&run).unwrap().unwrap(), (2, next.vector), "{}", test.name);
         let cursors = Cursors::from([(0, EntryId::ZERO)]);

@@ -4,6 +4,7 @@ mod convergence;
 mod databases;
 mod elastic;
 mod kernel;
+mod memory;
 mod overhead;
 mod peers;
 mod probes;
@@ -45,6 +46,11 @@ pub(crate) const ALL: &[Bench] = &[
         name: "kernel",
         about: "a training step against the dense products alone that it would take",
         run: kernel::run,
+    },
+    Bench {
+        name: "memory",
+        about: "allocations and page faults of an invocation and of a minibatch, by allocator",
+        run: memory::run,
     },
     Bench {
         name: "databases",

@@ -17,8 +17,18 @@ use crate::report::Report;
 use crate::sampling::{Contestant, Samples, take_turns};
 
 const OURS: &str = "Downpour, 2 workers";
-/// Ours: name and flags, as they come and at the best batch size that was found, since peers are tuned, too.
-const RUNS: [(&str, &[&str]); 2] = [(OURS, &[]), ("Downpour, 2 workers, batch 64", &["--batch-size", "64"])];
+/// Ours: name and flags, as they come and at the best settings that were found, since peers are tuned, too.
+const RUNS: [(&str, &[&str]); 3] = [
+    (OURS, &[]),
+    (
+        "Downpour, 2 workers, batch 64, rate 1, nFetch = nPush = 20",
+        &["--batch-size", "64", "--learning-rate", "1", "--n-fetch", "20", "--n-push", "20"],
+    ),
+    (
+        "Downpour, 2 workers, topk, rate 0.5, nFetch = nPush = 20",
+        &["--codec", "topk", "--learning-rate", "0.5", "--n-fetch", "20", "--n-push", "20"],
+    ),
+];
 /// Name, script and flags, where those are not the script's defaults: the best settings that were found.
 const LOOPS: [(&str, &str, &[&str]); 5] = [
     ("NumPy, 1 process", "numpy_loop.py", &[]),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::state::Versioned;
 use crate::store::{
@@ -91,7 +91,7 @@ fused! {
     fn exchange(&self, run: &RunKeys, exchange: &Exchange<'_>) -> Exchanged;
     fn snapshot(&self, run: &RunKeys) -> Option<Snapshot>;
     fn snapshot_vector(&self, run: &RunKeys) -> Option<(u64, Vector)>;
-    fn write_snapshot(&self, run: &RunKeys, snapshot: &Snapshot) -> bool;
+    fn write_snapshot(&self, run: &RunKeys, snapshot: &Snapshot, since: Instant) -> bool;
     fn readers(&self, run: &RunKeys) -> BTreeMap<u32, Cursors>;
     fn forget_reader(&self, run: &RunKeys, reader: u32) -> ();
     fn lock(&self, run: &RunKeys, name: &str, holder: &str, ttl: Duration) -> bool;

@@ -1,7 +1,7 @@
 //! Reading the parameter log without missing anything.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::codec::{self, CodecError};
 use crate::state::StateError;
@@ -104,6 +104,8 @@ pub struct Folded {
     pub snapshot_version: u64,
     /// Bytes of the payloads that were read after it.
     pub log_bytes: u64,
+    /// All of it was read since then.
+    pub since: Instant,
 }
 
 impl Folded {
@@ -162,11 +164,13 @@ impl Folded {
         run: &RunKeys,
         rows: &[(usize, usize)],
     ) -> Result<Self, LogError> {
+        let since = Instant::now();
         let none = || LogError::NoSnapshot { run: run.run().to_owned() };
         let snapshot = store.snapshot(run)?.ok_or_else(none)?;
         let count = rows.iter().map(|(rows, length)| rows * length).sum();
         let parameters = codec::blob::unpack(&snapshot.parameters, count)?;
-        Ok(Self { parameters, vector: snapshot.vector, snapshot_version: snapshot.version, log_bytes: 0 })
+        let (vector, snapshot_version) = (snapshot.vector, snapshot.version);
+        Ok(Self { parameters, vector, snapshot_version, log_bytes: 0, since })
     }
 
     /// Reads each stream to its end: the stream `only`, or all, but for what lies beyond `until`. What comes
@@ -247,14 +251,16 @@ pub(super) fn bound(rows: &[(usize, usize)]) -> u64 {
     (parameters as u64 * 4 * LOG_PER_SNAPSHOT).max(LEAST_LOG)
 }
 
-/// Writes `parameters`, everything up to `vector`, as the next snapshot, unless somebody else is at it, or
-/// the stored one has entries that these lack. Returns the version that was written.
+/// Writes `parameters`, everything up to `vector`, all of which was read or written since `since`, as the next
+/// snapshot, unless somebody else is at it, or the stored one has entries that these lack. Returns the version
+/// that was written.
 pub(super) fn write_snapshot(
     store: &dyn Store,
     run: &RunKeys,
     holder: &str,
     vector: &Vector,
     parameters: &[f32],
+    since: Instant,
 ) -> Result<Option<u64>, LogError> {
     if !store.lock(run, SNAPSHOT, holder, SNAPSHOT_LOCK)? {
         return Ok(None);
@@ -270,7 +276,7 @@ pub(super) fn write_snapshot(
             vector: vector.clone(),
             parameters: codec::blob::pack(parameters),
         };
-        if store.write_snapshot(run, &snapshot)? {
+        if store.write_snapshot(run, &snapshot, since)? {
             written = Some(snapshot.version);
         }
     }

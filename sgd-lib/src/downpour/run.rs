@@ -1,7 +1,7 @@
 //! A run from outside: create, watch, stop, report.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fmt, str::FromStr};
 
 use super::allotment::{Allotment, Change};
@@ -167,7 +167,7 @@ impl Run {
         let parameters = config.architecture.initial_parameters(config.seed);
         let snapshot =
             Snapshot { version: 1, vector: Vector::new(), parameters: codec::blob::pack(&parameters) };
-        if !store.write_snapshot(keys, &snapshot)? {
+        if !store.write_snapshot(keys, &snapshot, Instant::now())? {
             return Err(RunError::Exists { run: keys.run().to_owned() });
         }
         store.register_run(keys)?;

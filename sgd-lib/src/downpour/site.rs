@@ -150,7 +150,7 @@ impl Site {
             vector: Vector::from([(FROM_ABOVE, mark)]),
             parameters: codec::blob::pack(&folded.parameters),
         };
-        self.store.write_snapshot(&self.keys, &first)?;
+        self.store.write_snapshot(&self.keys, &first, Instant::now())?;
         match state::put(&*self.store, &self.keys.config(), run.config(), 0, Some(RUN_TTL)) {
             Ok(_) | Err(StateError::Conflict { .. }) => Ok(()),
             Err(error) => Err(error.into()),

@@ -221,7 +221,7 @@ impl<'a> Worker<'a> {
             Some(site) => site.take_stream(lease.worker)?,
             None => lease.clone(),
         };
-        let folded = load(run, &lease, &*schedule)?;
+        let folded = load(run, &stream, &*schedule)?;
         let mut progress = folded.progress(lease.worker);
         if run.site.is_some() {
             let global = Folded::load(&**store, keys, &rows)?;
@@ -366,9 +366,13 @@ impl<'a> Worker<'a> {
 }
 
 /// The parameters that a worker starts from: those that it had when it stopped, as far as they were pushed.
-fn load(run: &Run, lease: &Lease, schedule: &dyn Schedule) -> Result<Folded, LogError> {
+fn load(run: &Run, stream: &Lease, schedule: &dyn Schedule) -> Result<Folded, LogError> {
     let awaited = |at| schedule.awaited(at);
-    let until = if schedule.is_synchronous() { Until::Stand(lease.worker, &awaited) } else { Until::End };
+    let until = if schedule.is_synchronous() { Until::Stand(stream.worker, &awaited) } else { Until::End };
     let (log, keys) = run.log();
-    Folded::load_until(&**log, keys, &run.config().architecture.rows(), until)
+    let folded = Folded::load_until(&**log, keys, &run.config().architecture.rows(), until)?;
+    if folded.vector.get(&stream.worker).is_none_or(|last| last.id.token < stream.token) {
+        return Err(LogError::Forgot { run: keys.run().to_owned(), what: "the fence" });
+    }
+    Ok(folded)
 }

@@ -1,7 +1,7 @@
 //! Push and fetch in one round trip.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Entry, EntryId, Lease};
 
@@ -15,9 +15,8 @@ pub struct Exchange<'a> {
     pub push: Option<&'a Entry>,
     /// The lease to renew; a push needs one.
     pub lease: Option<&'a Lease>,
-    /// How far the streams had been read or written, on whatever connections: on a new one the store is asked,
-    /// before anything else, whether it still has that much.
-    pub known: Option<&'a dyn Fn() -> Cursors>,
+    /// What the store must still have: on a connection that is newer than that it is asked, before anything else.
+    pub known: Option<Known<'a>>,
     /// The lease was renewed so lately that it can't have expired: it is not renewed again.
     pub lease_is_fresh: bool,
     /// Read what came after these cursors, in these streams only.
@@ -30,6 +29,16 @@ pub struct Exchange<'a> {
     pub entries_per_stream: usize,
     /// Events to append.
     pub events: &'a [Vec<u8>],
+}
+
+/// How far streams had been read or written, on whatever connections.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// All of it was read or written since then: a connection that was there before shows that the store was not
+    /// restarted.
+    pub since: Instant,
+    /// How far.
+    pub ends: &'a dyn Fn() -> Cursors,
 }
 
 /// What became of a push.
@@ -48,8 +57,9 @@ pub enum PushOutcome {
 pub struct Exchanged {
     /// What became of the push, if there was one.
     pub push: Option<PushOutcome>,
-    /// Whether the connection was new, and the store still has what was [known](Exchange::known).
-    pub reconnected: bool,
+    /// Where the connection was newer than what was [known](Exchange::known), all of which the store still has:
+    /// when it was made.
+    pub reconnected: Option<Instant>,
     /// False when the lease is somebody else's now.
     pub lease_held: bool,
     /// New entries of each stream, in order.

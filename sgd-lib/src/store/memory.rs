@@ -325,7 +325,7 @@ impl Store for MemoryStore {
         Ok(snapshot.map(|snapshot| (snapshot.version, snapshot.vector.clone())))
     }
 
-    fn write_snapshot(&self, run: &RunKeys, snapshot: &Snapshot) -> Result<bool, StoreError> {
+    fn write_snapshot(&self, run: &RunKeys, snapshot: &Snapshot, _: Instant) -> Result<bool, StoreError> {
         let mut inner = self.inner();
         let state = inner.state(run);
         let stored = state.snapshot.as_ref().map_or(0, |stored| stored.version);

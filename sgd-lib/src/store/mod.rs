@@ -22,13 +22,13 @@ mod snapshot;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use crate::state::Versioned;
 pub use address::without_password;
 pub use entry::{Entry, EntryId, EntryKind, Passed, Position, Progress};
 pub use error::StoreError;
-pub use exchange::{Control, Cursors, Exchange, Exchanged, PushOutcome};
+pub use exchange::{Control, Cursors, Exchange, Exchanged, Known, PushOutcome};
 pub use keys::{FIRST_NODE, FROM_ABOVE, RunIdError, RunKeys};
 pub use lease::{Claim, ClaimRequest, Lease};
 pub use memory::MemoryStore;
@@ -142,8 +142,9 @@ pub trait Store: Send + Sync {
 
     /// Replaces the snapshot of version `snapshot.version - 1` and trims what the new one covers and
     /// every registered reader has read.
-    /// Returns false, and does nothing, where another version stands.
-    fn write_snapshot(&self, run: &RunKeys, snapshot: &Snapshot) -> Result<bool, StoreError>;
+    /// Returns false, and does nothing, where another version stands, or where the store has lost entries that
+    /// are in the snapshot. All of those were read or written since `since`.
+    fn write_snapshot(&self, run: &RunKeys, snapshot: &Snapshot, since: Instant) -> Result<bool, StoreError>;
 
     /// The readers that must see every entry, by their number, and how far each has read: one without a
     /// cursor for a stream has read nothing of it. [`Exchange::reader`] registers one.

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use scenarios::{Data, Place, Platform, stack_with};
+use scenarios::{Data, Place, Platform, eventually, stack_with};
 use serde_json::{Value, json};
 use sgd_lib::downpour::Run;
 
@@ -45,7 +45,11 @@ impl Combination {
         if self.train_type != 1 {
             return platform.set_up(&settings);
         }
-        let answer = platform.call("emnist-single", settings.to_string().as_bytes(), None).json(202);
+        // The only replica may still be leaving the run before.
+        let answer = eventually("emnist-single has a place", || {
+            let answer = platform.call("emnist-single", settings.to_string().as_bytes(), None);
+            (answer.status != 429).then(|| answer.json(202))
+        });
         platform.run(answer["run"].as_str().unwrap())
     }
 

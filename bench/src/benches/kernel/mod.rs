@@ -24,7 +24,7 @@ use self::contest::{Effort, Times};
 use self::ours::{Data, Ours};
 use self::shape::Shape;
 use crate::context::Context;
-use crate::memory::{allocations, page_faults};
+use crate::memory::{Of, allocations, page_faults};
 use crate::report::Report;
 
 const BATCHES: [usize; 7] = [16, 32, 64, 128, 256, 512, 1024];
@@ -99,14 +99,14 @@ fn memory(data: &Data) -> Result<Vec<(&'static str, f64)>> {
         let mut ours = Ours::new(split, Shape { batch: MAIN_BATCHES[0], width: WIDTH, depth: 1 })?;
         let steps = split.len() / MAIN_BATCHES[0];
         (0..steps).for_each(|_| ours.step());
-        let (allocated, faults) = (allocations(), page_faults()?);
+        let (allocated, faults) = (allocations(), page_faults(Of::Thread)?);
         // Reading the count of faults allocates.
         let reading = allocations() - allocated;
         let allocated = allocations();
         (0..steps).for_each(|_| ours.step());
         ensure!(reading > 0, "allocations are not counted");
         let allocated = (allocations() - allocated) as f64 / steps as f64;
-        let faults = (page_faults()? - faults) as f64 / steps as f64;
+        let faults = (page_faults(Of::Thread)? - faults) as f64 / steps as f64;
         worst = (f64::max(worst.0, allocated), f64::max(worst.1, faults));
     }
     found.extend([("kernel.allocations", worst.0), ("kernel.page_faults", worst.1)]);

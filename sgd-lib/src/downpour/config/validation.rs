@@ -161,16 +161,14 @@ mod tests {
             "number_of_workers is auto, with algorithm average; wanted is a number, since they divide each round \
              among all, or algorithm downpour or easgd"
         );
-        let clashes: [(fn(&mut RunConfig), &str); 4] = [
-            (|config| config.algorithm = Algorithm::Diloco, "algorithm diloco"),
-            (|config| config.max_staleness = Some(3), "max_staleness 3"),
-            (|config| config.database = Database::Local, "database local"),
-            (|config| config.train_type = 2, "train_type 2"),
-        ];
-        for (change, with) in clashes {
+        let clash = |with: &str, change: fn(&mut RunConfig)| {
             let error = auto(change).unwrap();
             assert!(error.starts_with(&format!("number_of_workers is auto, with {with}; wanted")), "{error}");
-        }
+        };
+        clash("algorithm diloco", |config| config.algorithm = Algorithm::Diloco);
+        clash("max_staleness 3", |config| config.max_staleness = Some(3));
+        clash("database local", |config| config.database = Database::Local);
+        clash("train_type 2", |config| config.train_type = 2);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::downpour::log::{
     workers_of,
 };
 use crate::store::{
-    Cursors, Entry, EntryId, EntryKind, Exchange, Exchanged, Lease, Mark, Passed, Position, Progress,
+    Cursors, Entry, EntryId, EntryKind, Exchange, Exchanged, Known, Lease, Mark, Passed, Position, Progress,
     PushOutcome, RunKeys, Store, Vector, progress,
 };
 
@@ -35,6 +35,8 @@ pub(in crate::downpour) struct FarEnd {
     pub(super) folded: Vector,
     /// Up to where the streams were read.
     read: Vector,
+    /// All of that was read or written since then.
+    pub(super) since: Instant,
     /// What lies in between, of each stream: it belongs to a round that not everybody has finished.
     held: BTreeMap<u32, VecDeque<Entry>>,
     pub(super) snapshot_version: u64,
@@ -69,6 +71,7 @@ impl FarEnd {
             workers: Some(workers),
             folded: base.vector.clone(),
             read: base.vector.clone(),
+            since: base.since,
             held: BTreeMap::new(),
             snapshot_version: base.snapshot_version,
             log_bytes: base.log_bytes,
@@ -117,8 +120,9 @@ impl FarEnd {
 
     /// A long minibatch must not cost the lease. A failure shows at the next push.
     fn renew(&mut self) {
-        let known = || cursors(&self.read, None);
-        let renewal = Exchange { lease: Some(&self.lease), known: Some(&known), ..Exchange::default() };
+        let ends = || cursors(&self.read, None);
+        let known = Some(Known { since: self.since, ends: &ends });
+        let renewal = Exchange { lease: Some(&self.lease), known, ..Exchange::default() };
         let renewed = self.store.exchange(&self.run, &renewal).map(|exchanged| exchanged.reconnected);
         let renewed = renewed.map(|reconnected| self.note_connection(reconnected));
         let above = self.global.as_mut().map_or(Ok(true), |global| global.look(&[]));
@@ -159,7 +163,7 @@ impl FarEnd {
     /// Pushes, renews and fetches, as far as it is asked for or due. With it, how many entries of each stream were
     /// asked for.
     fn exchange(&mut self, entry: Option<&Entry>, request: &Request) -> Result<(Exchanged, usize), LogError> {
-        let known = || cursors(&self.read, None);
+        let ends = || cursors(&self.read, None);
         let cursors = if self.recent.is_some() { Cursors::new() } else { self.others() };
         let entries_per_stream = entries_per_read(&self.rows, cursors.len());
         let lately = self.lease.ttl / RENEWALS_PER_LEASE;
@@ -169,7 +173,7 @@ impl FarEnd {
             &Exchange {
                 push: entry,
                 lease: Some(&self.lease),
-                known: Some(&known),
+                known: Some(Known { since: self.since, ends: &ends }),
                 lease_is_fresh,
                 cursors: request.fetch.then_some(&cursors),
                 entries_per_stream,
@@ -370,6 +374,7 @@ impl FarEnd {
     /// What was read from the store as a whole replaces the worker's base.
     pub(super) fn stand_on(&mut self, base: Folded, reply: &mut Reply) {
         self.read.clone_from(&base.vector);
+        self.since = base.since;
         self.folded = base.vector;
         self.snapshot_version = base.snapshot_version;
         self.log_bytes = base.log_bytes;
@@ -379,7 +384,8 @@ impl FarEnd {
     /// Writes the worker's base as the next snapshot.
     pub(super) fn write_snapshot(&mut self, parameters: &[f32]) -> Result<(), LogError> {
         let holder = &self.lease.holder;
-        let written = log::write_snapshot(&*self.store, &self.run, holder, &self.folded, parameters)?;
+        let written =
+            log::write_snapshot(&*self.store, &self.run, holder, &self.folded, parameters, self.since)?;
         // Where somebody else is at it a later one will do; but who fetches snapshots has to see that what it
         // pushed gets into one.
         if written.is_some() || self.recent.is_none() {

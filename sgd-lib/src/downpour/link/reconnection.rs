@@ -6,9 +6,11 @@ use super::FarEnd;
 use crate::downpour::log::LogError;
 
 impl FarEnd {
-    /// The first connection is nothing new.
-    pub(super) fn note_connection(&mut self, new: bool) {
-        self.reconnected |= new && self.renewed.is_some();
+    /// On a new connection that was `made` then the store had all that was known; a worker's first one is nothing
+    /// new.
+    pub(super) fn note_connection(&mut self, made: Option<Instant>) {
+        self.reconnected |= made.is_some() && self.renewed.is_some();
+        self.since = made.unwrap_or(self.since);
     }
 
     /// After the store was reached anew, says again what it may have forgotten, and gives the others time to come

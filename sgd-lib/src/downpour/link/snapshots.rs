@@ -9,18 +9,21 @@
 //! expires; if it dies at it, another begins anew with the snapshot and the log as they are.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::{FarEnd, Reply};
 use crate::codec::{self, Encoder};
 use crate::downpour::config::{Database, RunConfig};
 use crate::downpour::log::{self, Folded, LogError, Until};
-use crate::store::{Entry, EntryId, FIRST_NODE, Vector};
+use crate::store::{Cursors, Entry, EntryId, Exchange, FIRST_NODE, Vector};
 
 /// Whoever makes a snapshot has this long before another tries, too.
 pub(super) const MAKING: Duration = Duration::from_secs(1);
 /// Bytes of its own entries that a worker keeps in memory; those before them it would read again.
 const KEPT: usize = 4 << 20;
+/// Between two looks for the snapshot that is waited for.
+const LOOK: Duration = Duration::from_millis(20);
 /// What a snapshot brings is older than what entries bring, and where processors are short the one that makes it
 /// holds up the others, so entries have to be this many times the bytes.
 const WORTH: f64 = 4.0;
@@ -104,18 +107,31 @@ impl Recent {
 }
 
 impl FarEnd {
-    /// Takes over the snapshot of version `newest`, or makes the next one.
-    pub(super) fn fetch_snapshot(&mut self, newest: u64, reply: &mut Reply) -> Result<(), LogError> {
+    /// Takes over the snapshot of version `newest`, or makes the next one. Where somebody else is at that, waits for
+    /// it, but not for long enough to lose the lease: where processors are short whoever makes one gets more of them
+    /// when the others wait.
+    pub(super) fn fetch_snapshot(&mut self, mut newest: u64, reply: &mut Reply) -> Result<(), LogError> {
         reply.complete = true;
-        if newest != self.snapshot_version {
-            let base = self.read_snapshot()?;
-            self.adopt(base, reply);
-        } else if self.log_bytes > 0
-            && let Some(base) = self.make_snapshot(reply)?
-        {
-            self.adopt(base, reply);
+        let until = Instant::now() + self.lease.ttl / 4;
+        loop {
+            let base = if newest != self.snapshot_version {
+                Some(self.read_snapshot()?)
+            } else if self.log_bytes > 0 {
+                self.make_snapshot(reply)?
+            } else {
+                return Ok(());
+            };
+            if let Some(base) = base {
+                self.adopt(base, reply);
+                return Ok(());
+            }
+            if Instant::now() > until {
+                return Ok(());
+            }
+            thread::sleep(LOOK);
+            let look = Exchange { cursors: Some(&Cursors::new()), ..Exchange::default() };
+            newest = self.store.exchange(&self.run, &look)?.snapshot_version;
         }
-        Ok(())
     }
 
     /// The newest snapshot and what this worker pushed since.
@@ -139,7 +155,8 @@ impl FarEnd {
         let mut base = Folded::load(store, run, &self.rows)?;
         reply.bytes += base.log_bytes;
         // This gives the lock back.
-        if let Some(version) = log::write_snapshot(store, run, holder, &base.vector, &base.parameters)? {
+        let (vector, since) = (&base.vector, base.since);
+        if let Some(version) = log::write_snapshot(store, run, holder, vector, &base.parameters, since)? {
             base.snapshot_version = version;
             base.log_bytes = 0;
         }

@@ -2,7 +2,7 @@ mod losses;
 mod snapshots;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::codec;
@@ -41,7 +41,7 @@ fn run(store: &Arc<dyn Store>) -> RunKeys {
     crate::state::put(&**store, &run.config(), &(), 0, None).unwrap();
     let parameters = codec::blob::pack(&[0.0; 4]);
     let start = Snapshot { version: 1, vector: Vector::new(), parameters };
-    assert!(store.write_snapshot(&run, &start).unwrap());
+    assert!(store.write_snapshot(&run, &start, Instant::now()).unwrap());
     run
 }
 

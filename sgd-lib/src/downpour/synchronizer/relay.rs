@@ -9,8 +9,8 @@ use super::rounds::in_order;
 use crate::codec::{self, Codec, Encoder};
 use crate::downpour::log::{LogError, entries_per_read};
 use crate::store::{
-    Cursors, Entry, EntryId, EntryKind, Exchange, Exchanged, Lease, Passed, Position, Progress, PushOutcome,
-    RunKeys, Store, StoreError,
+    Cursors, Entry, EntryId, EntryKind, Exchange, Exchanged, Known, Lease, Passed, Position, Progress,
+    PushOutcome, RunKeys, Store, StoreError,
 };
 
 /// One of the two stores.
@@ -90,6 +90,8 @@ pub(super) struct Relay {
     verbatim: bool,
     /// The last entry that it wrote, or its fence.
     last: EntryId,
+    /// It was written since then.
+    known_since: Instant,
     /// What the stream that it writes has passed on.
     passed: Passed,
     /// What it has read: what the next entry will have passed on.
@@ -115,11 +117,13 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    /// Goes on where the stream's last entry stopped, whoever wrote that.
-    pub(super) fn new(route: Route, passed: Passed) -> Self {
+    /// Goes on where the stream's last entry stopped, whoever wrote that: behind its fence, which was written since
+    /// `known_since`.
+    pub(super) fn new(route: Route, passed: Passed, known_since: Instant) -> Self {
         let parameters = route.rows.iter().map(|(rows, length)| rows * length).sum();
         Self {
             last: EntryId { token: route.lease.token, seq: 0 },
+            known_since,
             read: passed.clone(),
             passed,
             sum: vec![0.0; parameters],
@@ -349,10 +353,11 @@ impl Relay {
     fn push(&mut self, entry: Option<&Entry>) -> Result<(), RelayError> {
         let to = &self.route.to;
         let lease = &self.route.lease;
-        let known = || Cursors::from([(lease.worker, self.last)]);
-        let exchange =
-            Exchange { push: entry, lease: Some(lease), known: Some(&known), ..Exchange::default() };
+        let ends = || Cursors::from([(lease.worker, self.last)]);
+        let known = Some(Known { since: self.known_since, ends: &ends });
+        let exchange = Exchange { push: entry, lease: Some(lease), known, ..Exchange::default() };
         let exchanged = to.store.exchange(&to.keys, &exchange)?;
+        self.known_since = exchanged.reconnected.unwrap_or(self.known_since);
         self.renewed = Instant::now();
         let accepted = exchanged.push.is_none_or(|outcome| outcome == PushOutcome::Accepted);
         if accepted && exchanged.lease_held { Ok(()) } else { Err(RelayError::Replaced) }

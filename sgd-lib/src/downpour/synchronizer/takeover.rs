@@ -5,7 +5,7 @@ use super::relay::{Relay, RelayError, Route, Side};
 use crate::downpour::log::{Folded, cursors};
 use crate::downpour::run::Run;
 use crate::downpour::site::{Site, heard};
-use crate::store::{FROM_ABOVE, Lease, Passed, Position};
+use crate::store::{FROM_ABOVE, Lease, Position};
 use std::time::Duration;
 
 /// The two directions of the synchronizer that holds `above`, the lease of the node's stream in the global
@@ -18,9 +18,6 @@ pub(super) fn relays(run: &Run, site: &Site, above: &Lease, below: &Lease) -> Re
     // Both streams are fenced: what stands there now is all that predecessors passed on.
     let here = Folded::load(&*local.store, &local.keys, &rows)?;
     let there = Folded::load(&*global.store, &global.keys, &rows)?;
-    let passed = |folded: &Folded, stream| {
-        folded.vector.get(&stream).map_or_else(Passed::default, |mark| mark.passed.clone())
-    };
     let up = Route {
         from: local.clone(),
         to: global.clone(),
@@ -32,8 +29,7 @@ pub(super) fn relays(run: &Run, site: &Site, above: &Lease, below: &Lease) -> Re
         end: Position { epoch: config.epochs, minibatch: 0 },
     };
     let down = Route { from: global, to: local, lease: below.clone(), twin: site.number, ..up.clone() };
-    let mut up = Relay::new(up, passed(&there, site.number));
-    let mut down = Relay::new(down, passed(&here, FROM_ABOVE));
+    let (mut up, mut down) = (begin(up, &there)?, begin(down, &here)?);
     if config.algorithm.is_synchronous() {
         // The difference would be of several rounds: what is left is read again, and only rounding is lost.
         up.keep_rounds_apart();
@@ -43,6 +39,13 @@ pub(super) fn relays(run: &Run, site: &Site, above: &Lease, below: &Lease) -> Re
     }
     down.go_verbatim()?;
     Ok(Relays { up, down })
+}
+
+/// Goes on from the fence of the stream that is written, which a store that was restarted may have lost.
+fn begin(route: Route, loaded: &Folded) -> Result<Relay, RelayError> {
+    let mark = loaded.vector.get(&route.lease.worker);
+    let mark = mark.filter(|mark| mark.id.token == route.lease.token).ok_or(RelayError::Replaced)?;
+    Ok(Relay::new(route, mark.passed.clone(), loaded.since))
 }
 
 /// A predecessor's rounding is not lost with it. In the node's store is everything that came down so far and

@@ -67,7 +67,7 @@ impl Stores {
         let run = Run::create(self.global.clone(), "sum", config(codec, algorithm)).unwrap();
         let zeros = codec::blob::pack(&vec![0.0; run.config().architecture.parameter_count()]);
         let start = Snapshot { version: 2, vector: Vector::new(), parameters: zeros };
-        assert!(self.global.write_snapshot(run.keys(), &start).unwrap());
+        assert!(self.global.write_snapshot(run.keys(), &start, Instant::now()).unwrap());
         run.store().fix_workers(run.keys(), WORKERS).unwrap();
         run
     }
@@ -199,7 +199,7 @@ impl Process<'_> {
         let rows = run.config().architecture.rows();
         for (store, keys) in [run.log(), (run.store(), run.keys())] {
             let folded = Folded::load(&**store, keys, &rows)?;
-            write_snapshot(&**store, keys, "test", &folded.vector, &folded.parameters)?;
+            write_snapshot(&**store, keys, "test", &folded.vector, &folded.parameters, folded.since)?;
         }
         Ok(())
     }

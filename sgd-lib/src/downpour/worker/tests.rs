@@ -130,7 +130,7 @@ fn train(store: &Arc<dyn Store>, config: RunConfig, mortals: bool) -> u64 {
     let count = run.config().architecture.parameter_count();
     let parameters = blob::pack(&vec![0.0; count]);
     let zeros = Snapshot { version: 2, vector: Vector::new(), parameters };
-    assert!(store.write_snapshot(run.keys(), &zeros).unwrap());
+    assert!(store.write_snapshot(run.keys(), &zeros, Instant::now()).unwrap());
     if !run.config().is_elastic() {
         store.fix_workers(run.keys(), WORKERS).unwrap();
     }

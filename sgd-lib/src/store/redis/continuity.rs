@@ -1,8 +1,11 @@
 //! Whether the store still has what it had.
 //!
 //! A Redis that was killed comes back without the last second of its log, or empty. Whoever pushed or read what
-//! is gone now must not go on from there. Since a restart breaks every connection, it is enough to ask on each
-//! new one, before anything is written on it.
+//! is gone now must not go on from there. Since a restart breaks every connection, one that is older than all
+//! that was read and written shows that nothing is lost; on any other the store is asked, before anything is
+//! written on it.
+
+use std::time::Instant;
 
 use redis::{RedisResult, Value};
 
@@ -10,30 +13,22 @@ use super::wire::Wire;
 use super::{last_id, parse, scripts};
 use crate::store::{Cursors, Exchange, RunKeys, StoreError};
 
-/// Asks, unless that was done on this connection for the stream that is pushed to; returns whether it asked.
+/// Asks, where the connection is newer than what is known; returns when it was made if it asked.
 /// The inner error: the store has lost something.
 pub(super) fn check(
     wire: &mut Wire,
     address: &str,
     run: &RunKeys,
     wanted: &Exchange<'_>,
-) -> RedisResult<Result<bool, StoreError>> {
-    let (Some(lease), Some(known)) = (wanted.lease, wanted.known) else { return Ok(Ok(false)) };
-    let own = run.log(lease.worker);
-    if wire.compared.contains(&own) {
-        return Ok(Ok(false));
-    }
-    let known = known();
+) -> RedisResult<Result<Option<Instant>, StoreError>> {
+    let Some(known) = wanted.known.filter(|known| wire.made > known.since) else { return Ok(Ok(None)) };
+    let known = (known.ends)();
     let mut pipeline = redis::pipe();
     pipeline.cmd("EXISTS").arg(run.config());
     for stream in known.keys() {
         pipeline.add_command(scripts::LAST_ID.key(&run.log(*stream)).command());
     }
-    let compared = compare(address, run, &known, pipeline.query(wire)?);
-    if compared.is_ok() {
-        wire.compared.push(own);
-    }
-    Ok(compared.map(|()| true))
+    Ok(compare(address, run, &known, pipeline.query(wire)?).map(|()| Some(wire.made)))
 }
 
 /// Whether the run exists, and where each stream ends, against how far it was known.

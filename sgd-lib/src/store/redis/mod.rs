@@ -12,12 +12,12 @@ mod wire;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::{Cmd, Value, cmd};
 
 use self::connection::{LONGEST_WAIT, Pool};
-use self::parse::{bytes, entry_id, integer, optional_bytes, text, unexpected};
+use self::parse::{bytes, integer, last_id, optional_bytes, text, unexpected};
 use self::tls::Tls;
 use super::{
     Claim, ClaimRequest, Control, Cursors, EntryId, Exchange, Exchanged, FIRST_NODE, Lease, RUN_TTL,
@@ -115,10 +115,6 @@ impl RedisStore {
 }
 
 /// Glob characters in a run's name can't occur; the braces of the hash tag are literal.
-fn everything_of(run: &RunKeys) -> String {
-    format!("{}*", run.prefix())
-}
-
 impl Store for RedisStore {
     fn read(&self, key: &str) -> Result<Option<Versioned<Vec<u8>>>, StoreError> {
         let reply = self.call("HMGET", cmd("HMGET").arg(key).arg("version").arg("value"))?;
@@ -211,7 +207,7 @@ impl Store for RedisStore {
         }
         // Without its configuration a run grants no claim, which would begin a new log meanwhile.
         let config = integer(&run.config(), &self.call("UNLINK", cmd("UNLINK").arg(run.config()))?)?;
-        Ok(config + self.delete_matching(&everything_of(run))?)
+        Ok(config + self.delete_matching(&format!("{}*", run.prefix()))?)
     }
 
     fn delete_log(&self, run: &RunKeys) -> Result<(), StoreError> {
@@ -309,19 +305,26 @@ impl Store for RedisStore {
         parse::vector(&key, parse::array(&key, reply)?)
     }
 
-    fn write_snapshot(&self, run: &RunKeys, snapshot: &Snapshot) -> Result<bool, StoreError> {
+    fn write_snapshot(&self, run: &RunKeys, snapshot: &Snapshot, since: Instant) -> Result<bool, StoreError> {
         let key = run.snapshot();
         let vector = encode(&key, &snapshot.vector, "a vector that can be stored")?;
-        let mut call = scripts::WRITE_SNAPSHOT
-            .key(&key)
-            .arg(snapshot.version)
-            .arg(&vector)
-            .arg(&snapshot.parameters)
-            .arg(millis(RUN_TTL));
-        for (stream, mark) in snapshot.vector.iter().filter(|(_, mark)| mark.id != EntryId::ZERO) {
-            call = call.key(&run.log(*stream)).arg(mark.id.to_string());
-        }
-        let reply = self.eval("writing a snapshot", &call)?;
+        let command = |compare: bool| {
+            let mut call = scripts::WRITE_SNAPSHOT
+                .key(&key)
+                .arg(snapshot.version)
+                .arg(&vector)
+                .arg(&snapshot.parameters)
+                .arg(millis(RUN_TTL));
+            for (stream, mark) in
+                snapshot.vector.iter().filter(|(_, mark)| compare && mark.id != EntryId::ZERO)
+            {
+                call = call.key(&run.log(*stream)).arg(mark.id.to_string());
+            }
+            call.command()
+        };
+        let reply = self.pool.run("writing a snapshot", |connection| {
+            command(connection.made > since).query::<Value>(connection)
+        })?;
         if integer(&key, &reply)? == 0 {
             return Ok(false);
         }
@@ -392,9 +395,4 @@ fn encode<T: serde::Serialize>(key: &str, value: &T, wanted: &'static str) -> Re
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
-}
-
-/// Reads the last entry's name from the reply of a script that returns it as text.
-fn last_id(key: &str, value: Value) -> Result<EntryId, StoreError> {
-    entry_id(key, &text(key, value)?)
 }

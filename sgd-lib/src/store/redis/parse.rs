@@ -48,6 +48,11 @@ pub(super) fn text(key: &str, value: Value) -> Result<String, StoreError> {
     String::from_utf8(bytes(key, value)?).map_err(|_| corrupt(key, "bytes that are no text", "text"))
 }
 
+/// The last entry's name in the reply of a script that returns it as text.
+pub(super) fn last_id(key: &str, value: Value) -> Result<EntryId, StoreError> {
+    entry_id(key, &text(key, value)?)
+}
+
 /// What became of a value that was to be replaced.
 pub(super) fn replaced(key: &str, value: &Value) -> Result<Replaced, StoreError> {
     match integer(key, value)? {

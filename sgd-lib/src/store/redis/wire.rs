@@ -8,7 +8,7 @@
 use std::io::{self, BufRead, BufReader, IoSlice, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::{
     ConnectionAddr, ConnectionInfo, ConnectionLike, ErrorKind, RedisError, RedisResult, ServerError, Value,
@@ -41,8 +41,8 @@ pub(super) struct Wire {
     /// Whom the server takes us for.
     user: String,
     open: bool,
-    /// The streams of which the store was asked, on this connection, whether it still has all of them.
-    pub(super) compared: Vec<String>,
+    /// When it was made.
+    pub(super) made: Instant,
 }
 
 impl Wire {
@@ -63,7 +63,7 @@ impl Wire {
             db: settings.db(),
             user: settings.username().unwrap_or("default").to_owned(),
             open: true,
-            compared: Vec::new(),
+            made: Instant::now(),
         };
         if let Some(password) = settings.password() {
             let mut auth = cmd("AUTH");

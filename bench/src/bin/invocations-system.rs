@@ -1,0 +1,13 @@
+//! Invocations with the system's allocator.
+
+use std::alloc::System;
+use std::process::ExitCode;
+
+use bench::memory::Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting<System> = Counting(System);
+
+fn main() -> ExitCode {
+    bench::invocations::main()
+}
