@@ -209,6 +209,9 @@ impl World {
 }
 
 proptest! {
+    // What only a restart at the worst moment shows is rare.
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
     #[test]
     fn each_minibatch_counts_once(actions in vec((0..14_u8, 0..4_usize, 0..9_u32), 0..200)) {
         let mut world = World::default();
