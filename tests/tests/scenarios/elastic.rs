@@ -91,12 +91,13 @@ fn what_a_killed_replica_has_left_is_done_by_the_others() {
 fn a_run_that_its_only_replica_left_goes_on_where_it_was() {
     let (platform, data) = (platform(1), Data::find());
     let run = platform.set_up(&settings(&data));
-    platform.await_progress(&run, 0).signal(Signal::TERM);
-    eventually("it has left", || {
-        let status = run.status().unwrap();
-        assert!(status.control.stop.is_none(), "the run ended before that");
-        (!status.held.contains(&true)).then_some(())
+    let pod = platform.await_progress_pod(&run, 0);
+    platform.replica(&pod).signal(Signal::TERM);
+    eventually("another has taken its place", || {
+        let replicas = platform.replicas("emnist-train");
+        replicas.iter().any(|replica| !replica.is_pod(&pod)).then_some(())
     });
+    assert!(run.status().unwrap().control.stop.is_none(), "the run ended before that");
     let again = json!({"run": run.name()}).to_string();
     let answer = platform.call("emnist-setup", again.as_bytes(), None).json(200);
     assert_eq!((&answer["workers"], &answer["workers_requested"]), (&json!(1), &json!("auto")), "{answer}");
