@@ -100,6 +100,13 @@ fn start() {
 }
 
 #[test]
+fn elastic() {
+    let printed = check("elastic", &["elastic.up_s", "elastic.down_s"]);
+    let rows = printed["rows"].as_array().unwrap();
+    assert!(rows.iter().all(|row| row["samples/s after"].as_f64().unwrap() > 0.0), "{printed}");
+}
+
+#[test]
 fn probes() {
     let printed = check("probes", &["probes.p99_ms"]);
     assert!(

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use sgd_lib::downpour::{Database, NodeRecord, Run, RunConfig, RunStatus, StopReason, WorkerRecord};
+use sgd_lib::downpour::{Change, Database, NodeRecord, Run, RunConfig, RunStatus, StopReason, WorkerRecord};
 
 use crate::render::table::{WorkerRow, workers};
 use figures::table::{grouped, short};
@@ -18,7 +18,10 @@ pub(crate) struct Report {
     /// Images to train on: an epoch.
     pub(crate) train_images: u64,
     /// Workers asked for; fewer may have found a place.
-    pub(crate) workers_requested: u32,
+    pub(crate) workers_requested: WorkersRequested,
+    /// Where they follow the replicas: how many took part from when on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) workers_over_time: Vec<Presence>,
     /// 1: a single function; 2: train functions, an epoch an invocation; 3: train functions.
     pub(crate) train_type: u8,
     /// Which databases workers push to.
@@ -65,6 +68,35 @@ pub(crate) struct Report {
     pub(crate) synchronizations: u64,
     /// Each worker's part.
     pub(crate) workers: Vec<WorkerReport>,
+}
+
+/// How many workers were asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WorkersRequested {
+    /// So many.
+    Number(u32),
+    /// As many as there are ready replicas.
+    Auto,
+}
+
+/// A number, or `"auto"`.
+impl Serialize for WorkersRequested {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Number(workers) => serializer.serialize_u32(*workers),
+            Self::Auto => serializer.serialize_str("auto"),
+        }
+    }
+}
+
+/// From then on so many workers took part.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Presence {
+    /// Seconds since the run's first minibatch.
+    s: f64,
+    /// Epochs that had been given to workers by then.
+    epochs: f64,
+    workers: u32,
 }
 
 /// How a run stands.
@@ -117,7 +149,12 @@ impl Report {
             run: run.to_owned(),
             dataset: config.data.name.clone(),
             train_images: config.data.train_images,
-            workers_requested: config.workers,
+            workers_requested: if config.is_elastic() {
+                WorkersRequested::Auto
+            } else {
+                WorkersRequested::Number(config.workers)
+            },
+            workers_over_time: presence(config, status),
             train_type: config.train_type,
             database: config.database,
             n_sync: (config.database == Database::Local).then_some(config.n_sync),
@@ -144,6 +181,18 @@ impl Report {
             workers: records.iter().map(WorkerReport::new).collect(),
         }
     }
+}
+
+/// When workers came and left.
+fn presence(config: &RunConfig, status: &RunStatus) -> Vec<Presence> {
+    let begun = status.workers.iter().map(|record| record.started_ms).min().unwrap_or(0);
+    let epoch = config.data.train_images.div_ceil(u64::from(config.batch_size).max(1)).max(1);
+    let presence = |change: &Change| Presence {
+        s: change.ms.saturating_sub(begun) as f64 / 1000.0,
+        epochs: change.minibatches as f64 / epoch as f64,
+        workers: change.workers,
+    };
+    status.changes.iter().map(presence).collect()
 }
 
 /// Seconds from the first beginning to the last end.
@@ -208,6 +257,24 @@ impl WorkerReport {
 }
 
 impl Report {
+    /// How many workers there were when: `workers: 1, 6 from 2.10 s, 2 from 9.30 s`.
+    fn attendance(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut last: Option<&Presence> = None;
+        let mut text = String::new();
+        for (index, presence) in self.workers_over_time.iter().enumerate() {
+            // Who come or leave together are one change.
+            let next = self.workers_over_time.get(index + 1);
+            if next.is_some_and(|next| next.s - presence.s < 0.5) {
+                continue;
+            }
+            let from = if last.is_some() { format!(" from {} s", short(presence.s)) } else { String::new() };
+            let comma = if last.is_some() { ", " } else { "" };
+            text.push_str(&format!("{comma}{}{from}", presence.workers));
+            last = Some(presence);
+        }
+        writeln!(f, "workers, as many as there were ready replicas: {text}")
+    }
+
     /// What went between nodes, and who had no store on its node.
     fn traffic(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let megabytes = |bytes: u64| short(bytes as f64 / 1e6);
@@ -236,9 +303,16 @@ impl fmt::Display for Report {
         let rows: Vec<WorkerRow> = self.workers.iter().map(WorkerReport::row).collect();
         writeln!(f, "run {} on {}: {}", self.run, self.dataset, self.state)?;
         writeln!(f, "{}", workers(&rows))?;
-        let missing = self.workers_requested.saturating_sub(u32::try_from(rows.len()).unwrap_or(u32::MAX));
-        if missing > 0 {
-            writeln!(f, "{missing} of {} workers have no part in it", self.workers_requested)?;
+        match self.workers_requested {
+            WorkersRequested::Number(wanted) if (rows.len() as u64) < u64::from(wanted) => {
+                writeln!(
+                    f,
+                    "{} of {wanted} workers have no part in it",
+                    u64::from(wanted) - rows.len() as u64
+                )?;
+            }
+            WorkersRequested::Number(_) => {}
+            WorkersRequested::Auto => self.attendance(f)?,
         }
         if self.database == Database::Local {
             self.traffic(f)?;

@@ -114,14 +114,16 @@ impl Vigil {
     /// Asks for workers where all are gone; gives up where none come.
     fn keep(&mut self, run: &Run, status: &RunStatus, recruit: &dyn Fn(u32)) -> Result<()> {
         // Where no number of workers stands yet, a queue still has the calls.
-        if status.held.contains(&true) || status.control.workers.is_none() {
+        let elastic = run.config().is_elastic();
+        if status.held.contains(&true) || (status.control.workers.is_none() && !elastic) {
             self.worked_on = Instant::now();
         } else if self.worked_on.elapsed() > ABANDONED_AFTER {
             let seconds = ABANDONED_AFTER.as_secs();
             bail!("nobody has worked on run {} for {seconds} s; downpour logs says why", run.name());
         } else if status.control.stop.is_none() && self.recruited.elapsed() >= LOOK_INTERVAL {
             self.recruited = Instant::now();
-            (0..status.control.workers.unwrap_or(0)).for_each(recruit);
+            // Where workers follow the replicas the first who comes asks for the others.
+            (0..status.control.workers.unwrap_or(u32::from(elastic))).for_each(recruit);
         }
         Ok(())
     }

@@ -25,7 +25,8 @@ pub enum TrainingError {
 pub fn run_config(settings: &Settings, data: &Manifest) -> Result<RunConfig, TrainingError> {
     settings.check()?;
     let single = settings.train_type == TrainType::SingleFunction;
-    let workers = if single { 1 } else { narrow(settings.workers) };
+    // sgd-lib has no number for as many as there is room for.
+    let workers = if single { 1 } else { settings.workers.fixed().map_or(0, narrow) };
     let mut config = RunConfig {
         data: DataRef {
             name: data.name.clone(),
@@ -155,5 +156,13 @@ mod tests {
         let config = run_config(&settings.unwrap(), &data.manifest()).unwrap();
         assert_eq!((config.workers, config.train_type), (1, 1));
         assert!((config.learning_rate - 0.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn workers_that_follow_replicas_train_at_the_rate_that_suits_them() {
+        let settings = Settings::default().overridden_by_json(br#"{"number_of_workers": "auto"}"#);
+        let config = run_config(&settings.unwrap(), &data().manifest()).unwrap();
+        assert!(config.is_elastic() && config.validate().is_ok());
+        assert!((config.learning_rate_for(4) - 1.0).abs() < 1e-6);
     }
 }

@@ -61,7 +61,7 @@ fn the_functions_take_their_settings() {
         .iter()
         .map(|function| Settings::from_environment(|name| function.environment.get(name).cloned()).unwrap())
         .collect();
-    assert_eq!((settings[0].workers, settings[0].target_accuracy), (2, Some(0.75)));
+    assert_eq!((settings[0].workers.fixed(), settings[0].target_accuracy), (Some(2), Some(0.75)));
     assert_eq!(settings[0].train_type, TrainType::SetupAndLoop);
     assert_eq!(settings[2].train_type, TrainType::SingleFunction);
     assert_eq!(settings[1].gateway, "http://gateway.openfaas:8080");

@@ -24,7 +24,10 @@ use sgd_lib::downpour::{
 use sgd_lib::store::{Claim, MemoryStore, RedisStore, Store};
 use support::crew::{check_counts, create, furthest, part};
 
+/// Of a fixed number.
 const WORKERS: u32 = 3;
+/// As many as there are.
+const ELASTIC: u32 = 0;
 const EPOCHS: u32 = 30;
 const LOSSES: u32 = 3;
 const LEASE: Duration = Duration::from_millis(500);
@@ -97,7 +100,7 @@ fn lose(redis: &mut LocalRedis) {
     }
 }
 
-fn losing(algorithm: Algorithm, database: Database) {
+fn losing(workers: u32, algorithm: Algorithm, database: Database) {
     let (mut test, data) = (support::redis(), support::data());
     let redis = test.redis.as_mut().unwrap();
     let store = Arc::new(RedisStore::open(redis.url()).unwrap().with_patience(Duration::from_secs(60)));
@@ -108,7 +111,7 @@ fn losing(algorithm: Algorithm, database: Database) {
         n_push: 2,
         n_fetch: 2,
         codec: Codec::Int8,
-        ..support::config_for(&data, WORKERS)
+        ..support::config_for(&data, workers)
     };
     let (run, early) = (create(store, config), AtomicU32::new(0));
     thread::scope(|scope| {
@@ -131,15 +134,20 @@ fn losing(algorithm: Algorithm, database: Database) {
 
 #[test]
 fn every_push_that_is_in_the_log_counts_once_whatever_was_lost() {
-    losing(Algorithm::Downpour, Database::Global);
+    losing(WORKERS, Algorithm::Downpour, Database::Global);
+}
+
+#[test]
+fn what_workers_that_come_and_go_took_counts_once_whatever_was_lost() {
+    losing(ELASTIC, Algorithm::Downpour, Database::Global);
 }
 
 #[test]
 fn workers_that_wait_for_one_another_come_through_it() {
-    losing(Algorithm::Average, Database::Global);
+    losing(WORKERS, Algorithm::Average, Database::Global);
 }
 
 #[test]
 fn nodes_begin_anew_when_the_global_store_lost_what_they_passed_on() {
-    losing(Algorithm::Downpour, Database::Local);
+    losing(WORKERS, Algorithm::Downpour, Database::Local);
 }

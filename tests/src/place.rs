@@ -16,12 +16,13 @@ use crate::binaries::binary;
 use crate::processes::{self, Process};
 
 /// What the stack file and commands take from the environment: a scenario says it itself.
-const VARIABLES: [&str; 16] = [
+const VARIABLES: [&str; 17] = [
     "DATABASE",
     "DATASET",
     "DATASET_SOURCE",
     "DATA_DIR",
     "GATEWAY_HOSTNAME",
+    "GATEWAY_SECRET",
     "LOCAL_STORE_URL",
     "REGISTRY",
     "STORE_CA_SECRET",

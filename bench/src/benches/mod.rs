@@ -2,6 +2,7 @@
 
 mod convergence;
 mod databases;
+mod elastic;
 mod faults;
 mod gateway;
 mod kernel;
@@ -72,6 +73,11 @@ pub(crate) const ALL: &[Bench] = &[
         name: "start",
         about: "from invoking emnist-setup to the last worker's first minibatch",
         run: start::run,
+    },
+    Bench {
+        name: "elastic",
+        about: "from a scale call to a run with as many workers as there are replicas",
+        run: elastic::run,
     },
     Bench {
         name: "probes",

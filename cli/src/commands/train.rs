@@ -68,6 +68,7 @@ Examples:
   downpour train
   downpour train --dataset emnist-bymerge --workers 4 --target-accuracy 0.8
   downpour train --database local --workers 3
+  downpour train --workers auto
   downpour train --data-dir ./my-data --epochs 15 --lr-schedule cosine --json
   downpour train --gateway http://gateway.example:8080 --store-url redis://redis.example:6379
 
@@ -139,15 +140,16 @@ struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// Workers, epochs and target of the run.
-    async fn extent(&self, store: Arc<RedisStore>) -> Result<(usize, f64, Option<f64>)> {
+    /// Workers, where their number is fixed, epochs and target of the run.
+    async fn extent(&self, store: Arc<RedisStore>) -> Result<(Option<usize>, f64, Option<f64>)> {
         let settings = self.settings;
         let Some(name) = self.again.map(str::to_owned) else {
-            return Ok((settings.workers, settings.epochs as f64, settings.target_accuracy));
+            return Ok((settings.workers.fixed(), settings.epochs as f64, settings.target_accuracy));
         };
         let run = spawn_blocking(move || Run::open(store, &name)).await??;
         let config = run.config();
-        Ok((config.workers as usize, f64::from(config.epochs), config.target_accuracy))
+        let workers = (!config.is_elastic()).then_some(config.workers as usize);
+        Ok((workers, f64::from(config.epochs), config.target_accuracy))
     }
 
     fn audience(&self, epochs: f64, target: Option<f64>) -> Audience {
@@ -179,7 +181,7 @@ async fn train(
     let store = Arc::new(place.store(&args.access)?);
     reach(store.clone()).await?;
     let (workers, epochs, target) = task.extent(store).await?;
-    if place.is_local() {
+    if let Some(workers) = workers.filter(|_| place.is_local()) {
         scale(&client(&running.gateway, args.basic_auth.as_deref())?, workers).await?;
     }
     let invoked = Instant::now();
@@ -243,7 +245,7 @@ const DEFAULT_NODES: usize = 3;
 fn default_nodes(settings: &Settings) -> usize {
     match settings.database {
         Database::Global => 0,
-        Database::Local => settings.workers.min(DEFAULT_NODES),
+        Database::Local => settings.workers.fixed().unwrap_or(DEFAULT_NODES).min(DEFAULT_NODES),
     }
 }
 

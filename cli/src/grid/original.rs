@@ -19,7 +19,8 @@ const TARGET: f64 = 0.75;
 /// The mean time in seconds that was published for such a configuration.
 pub(crate) fn seconds(settings: &Settings) -> Option<f64> {
     let same = settings.n_fetch == N_FETCH && settings.target_accuracy == Some(TARGET);
-    let (_, seconds) = SECONDS.iter().find(|(workers, _)| same && *workers == settings.workers)?;
+    let (_, seconds) =
+        SECONDS.iter().find(|(workers, _)| same && Some(*workers) == settings.workers.fixed())?;
     let batch_size = BATCH_SIZES.iter().position(|size| *size == settings.batch_size)?;
     Some(seconds[batch_size])
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use openfaas::names::{SCALE_MAX, SCALE_MIN};
 use openfaas::stack::Stack;
 use openfaas::types::FunctionDeployment;
-use platform::settings::Settings;
+use platform::settings::{Settings, Workers};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -138,8 +138,13 @@ impl Configuration {
         let settings = Settings::from_environment(|name| setup.env_vars.get(name).cloned())
             .with_context(|| format!("{file}, {SETUP}"))?;
         let settings = settings_with(settings, &varied)?;
+        let Some(workers) = settings.workers.fixed() else {
+            return Err(
+                BadArguments(format!("{file}: {WORKERS} is auto; a grid compares numbers of them")).into()
+            );
+        };
         if varied.contains_key(WORKERS) {
-            make_room(&mut deployments, u32::try_from(settings.workers)?);
+            make_room(&mut deployments, u32::try_from(workers)?);
         }
         let name = varied.iter().fold(file.to_owned(), |name, (key, value)| format!("{name} {key}={value}"));
         Ok(Self { name, deployments, varied, settings })
@@ -179,7 +184,7 @@ impl Configuration {
     /// In words.
     pub(crate) fn description(&self) -> String {
         let Settings { batch_size, workers, n_fetch, n_push, .. } = self.settings;
-        let plural = if workers == 1 { "" } else { "s" };
+        let plural = if workers == Workers::Fixed(1) { "" } else { "s" };
         let target = self.settings.target_accuracy.map_or_else(
             || format!("{} epochs", self.settings.epochs),
             |target| format!("to {} %", 100.0 * target),
@@ -229,7 +234,7 @@ mod tests {
                         emnist646 emnist1281 emnist1283 emnist1286";
         assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
         let settings = &grid[5].settings;
-        assert_eq!((settings.batch_size, settings.workers, settings.n_fetch), (32, 6, 10));
+        assert_eq!((settings.batch_size, settings.workers.fixed(), settings.n_fetch), (32, Some(6), 10));
         assert_eq!((settings.target_accuracy, settings.dropout), (Some(0.75), 0.2));
         assert_eq!(grid[0].description(), "batch size 16, 1 worker, nFetch 10, nPush 10, to 75 %");
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use figures::chart::{Axis, Chart, Line, Lines, Point, Scale};
-use platform::settings::Settings;
+use platform::settings::{Settings, Workers};
 use serde_json::Value;
 
 use super::original;
@@ -29,8 +29,11 @@ struct Dimension {
     scale: Scale,
 }
 
-const WORKERS: Dimension =
-    Dimension { name: "workers", of: |settings| settings.workers, scale: Scale::Linear };
+const WORKERS: Dimension = Dimension {
+    name: "workers",
+    of: |settings| settings.workers.fixed().unwrap_or_default(),
+    scale: Scale::Linear,
+};
 const BATCH_SIZE: Dimension =
     Dimension { name: "batch size", of: |settings| settings.batch_size, scale: Scale::Logarithmic };
 
@@ -121,12 +124,12 @@ impl Group<'_> {
         let alone = |summary: &Summary<'_>| self.alone(summary)?.time();
         let speed_up = Figure {
             here: &|summary| match (settings(summary).workers, summary.time()?) {
-                (1, _) => Some(Spread { mean: 1.0, deviation: None }),
+                (Workers::Fixed(1), _) => Some(Spread { mean: 1.0, deviation: None }),
                 (_, time) => Some(ratio(alone(summary)?, time)),
             },
             original: &|settings| {
                 let mut alone = settings.clone();
-                alone.workers = 1;
+                alone.workers = Workers::Fixed(1);
                 Some(original::seconds(&alone)? / original::seconds(settings)?)
             },
         };
@@ -224,7 +227,8 @@ impl Group<'_> {
     /// The configuration with one worker that differs in nothing else.
     fn alone(&self, summary: &Summary<'_>) -> Option<&Summary<'_>> {
         let same = |other: &&&Summary<'_>| {
-            settings(other).workers == 1 && settings(other).batch_size == settings(summary).batch_size
+            settings(other).workers == Workers::Fixed(1)
+                && settings(other).batch_size == settings(summary).batch_size
         };
         self.summaries.iter().find(same).copied()
     }

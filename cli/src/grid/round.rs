@@ -67,7 +67,7 @@ fn missing(answer: &SetupAnswer) -> Option<String> {
 }
 
 fn check(configuration: &Configuration, report: &Report) -> Result<()> {
-    let wanted = configuration.settings.workers;
+    let wanted = configuration.settings.workers.fixed().unwrap_or_default();
     ensure!(report.workers.len() == wanted, "{} of {wanted} workers have a part in it", report.workers.len());
     if let Some(target) = configuration.settings.target_accuracy.filter(|_| !report.reached_target) {
         let accuracy = 100.0 * report.test_accuracy.unwrap_or(0.0);

@@ -14,7 +14,7 @@ use watchdog::StatusCode;
 /// For so long every call looks for a replica that has no worker of the run yet.
 const SPREAD: Duration = Duration::from_millis(500);
 /// A worker that found no place by then is left out.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What became of the fan-out.
 pub(crate) struct Placed {
@@ -120,7 +120,7 @@ impl Placed {
 }
 
 /// Deletes the run, since nobody will work on it; says why.
-async fn nobody(run: &Run, placed: Placed, what: &str) -> Result<Refusal, Refusal> {
+pub(crate) async fn nobody(run: &Run, placed: Placed, what: &str) -> Result<Refusal, Refusal> {
     let why = placed.left_out.into_iter().next().map_or_else(String::new, |left_out| left_out.why);
     let run = run.clone();
     host::blocking(move || Ok(run.delete()?)).await?;
@@ -129,7 +129,7 @@ async fn nobody(run: &Run, placed: Placed, what: &str) -> Result<Refusal, Refusa
 }
 
 /// All calls at the same time; returns those that got no place.
-async fn round(
+pub(crate) async fn round(
     invoker: &Arc<dyn Invoker>,
     run: &Run,
     orders: Vec<Order>,

@@ -1,12 +1,13 @@
 //! `emnist-setup`: initialises a network in the store, then fans out M train functions.
 
 mod fan_out;
+mod follow;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use kit::{Host, Refusal, answer, host};
-use platform::settings::{FanOut, Settings, TrainType};
+use platform::settings::{FanOut, Settings, TrainType, Workers};
 use platform::{data, training};
 use serde::Deserialize;
 use serde_json::json;
@@ -39,6 +40,8 @@ async fn setup(host: Arc<Host>, call: Call) -> Result<Reply, Refusal> {
     }
     let queue = (settings.fan_out == FanOut::Async).then(|| host.queue()).transpose();
     let queue = queue.map_err(Refusal::bad_request)?;
+    // Before a run begins to exist of which nobody could follow the replicas.
+    let ready = if settings.workers == Workers::Auto { Some(follow::ready(&host).await?) } else { None };
     let config = plan(&host, settings).await?;
     // Named after the call: a setup that is delivered twice sets up one run.
     let name = run_name(&config.data.name, &call.call_id);
@@ -50,9 +53,11 @@ async fn setup(host: Arc<Host>, call: Call) -> Result<Reply, Refusal> {
     }
     let run = Run::new(host.store.clone(), keys, config);
     let queued = queue.is_some();
-    let placed = match queue {
-        Some(queue) => fan_out::queue(&run, Arc::new(queue)).await?,
-        None => fan_out::fan_out(&host, &run).await?,
+    let placed = match (queue, ready) {
+        (Some(queue), Some(ready)) => follow::invite(&run, Arc::new(queue), ready).await?,
+        (None, Some(ready)) => follow::invite(&run, host.invoker.clone(), ready).await?,
+        (Some(queue), None) => fan_out::queue(&run, Arc::new(queue)).await?,
+        (None, None) => fan_out::fan_out(&host, &run).await?,
     };
     answer(&run, &placed, queued)
 }
@@ -68,7 +73,11 @@ async fn bring_back(host: &Arc<Host>, name: String) -> Result<Reply, Refusal> {
         })
     });
     let run = run.await?;
-    let placed = fan_out::fan_out(host, &run).await?;
+    let placed = if run.config().is_elastic() {
+        follow::invite(&run, host.invoker.clone(), follow::ready(host).await?).await?
+    } else {
+        fan_out::fan_out(host, &run).await?
+    };
     answer(&run, &placed, false)
 }
 
@@ -79,7 +88,7 @@ fn answer(run: &Run, placed: &Placed, queued: bool) -> Result<Reply, Refusal> {
             "run": run.name(),
             "dataset": run.config().data.name,
             "workers": placed.workers,
-            "workers_requested": run.config().workers,
+            "workers_requested": if run.config().is_elastic() { json!("auto") } else { json!(run.config().workers) },
             "left_out": placed.left_out,
             "queued": queued,
         }),

@@ -24,7 +24,7 @@ async fn single(host: Arc<Host>, call: Call) -> Result<Reply, Refusal> {
     let (store, call_id) = (host.store.clone(), call.call_id.clone());
     let (run, data) = host::blocking(move || prepare(store, &settings, &call_id)).await?;
     let accepted = json!({"run": run.name(), "dataset": run.config().data.name, "workers": 1});
-    let place = Place { name: call.call_id.clone(), worker: Some(0), from: None };
+    let place = Place { name: call.call_id.clone(), worker: Some(0), from: None, seat: None };
     let claim = worker::begin(&host, call, run, Arc::new(data), place).await?;
     answer::placed(claim, |_| accepted)
 }

@@ -19,14 +19,14 @@ fn main() -> ExitCode {
 async fn train(host: Arc<Host>, call: Call) -> Result<Reply, Refusal> {
     let order = Order::parse(&call.body).map_err(Refusal::bad_request)?;
     let keys = RunKeys::new(&order.run).map_err(Refusal::bad_request)?;
-    if order.spread && host.has_worker_of(&order.run) {
+    let Some(seat) = host.seat(&order.run, order.spread) else {
         return Err(Refusal::busy("this replica has a worker of the run already"));
-    }
+    };
     let run = open(&host.store, &order.run, keys).await.map_err(unknown)?;
     // Data before the lease: a replica that has none must not take a place.
     let (keeper, wanted) = (host.clone(), run.config().data.clone());
     let data = host::blocking(move || Ok(keeper.data_for(&wanted)?)).await?;
-    let place = Place { name: order.place.clone(), worker: order.worker, from: order.from };
+    let place = Place { name: order.place.clone(), worker: order.worker, from: order.from, seat: Some(seat) };
     let claim = worker::begin(&host, call, run, data, place).await?;
     answer::placed(
         claim,

@@ -1,16 +1,16 @@
 //! What a function is given: settings, store, invoker, name.
 
-use std::collections::HashMap;
 use std::env;
 use std::future::Future;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use platform::data::{self, DataError};
 use platform::identity::Identity;
 use platform::invoker::{HttpInvoker, Invoker, UrlTemplate};
+use platform::replicas::{Replicas, ReplicasError};
 use platform::settings::Settings;
 use platform::store::OpenError;
 use sgd_lib::dataset::Dataset;
@@ -18,7 +18,8 @@ use sgd_lib::downpour::DataRef;
 use sgd_lib::store::{Store, StoreError};
 use watchdog::{Call, Reply};
 
-use crate::Refusal;
+use crate::seat::Seats;
+use crate::{Refusal, Seat};
 
 /// One attempt to call another function may take this long: a replica may have to start first.
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -33,8 +34,7 @@ pub struct Host {
     pub invoker: Arc<dyn Invoker>,
     /// The names of this replica and its machine.
     pub identity: Identity,
-    /// How many workers of each run this replica has.
-    hosted: Mutex<HashMap<String, usize>>,
+    seats: Seats,
     /// The data that were opened last stay mapped for the next invocation.
     data: Mutex<Option<Arc<Dataset>>>,
 }
@@ -60,7 +60,7 @@ impl Host {
         invoker: Arc<dyn Invoker>,
         identity: Identity,
     ) -> Self {
-        Self { settings, store, invoker, identity, hosted: Mutex::default(), data: Mutex::default() }
+        Self { settings, store, invoker, identity, seats: Seats::default(), data: Mutex::default() }
     }
 
     /// The gateway's asynchronous queue. It answers 202, and calls the function when it can.
@@ -74,6 +74,14 @@ impl Host {
             "fan_out is async, which takes OpenFaaS' gateway; function_url is {function_url}, which needs none"
         );
         Ok(HttpInvoker::new(&UrlTemplate::queue(), gateway, ATTEMPT)?)
+    }
+
+    /// What counts the train function's replicas, where a run's workers follow them.
+    ///
+    /// # Errors
+    /// Functions are called past the gateway, or its password can't be read.
+    pub fn replicas(&self) -> Result<Replicas, ReplicasError> {
+        Replicas::of(&self.settings, |name| env::var(name).ok())
     }
 
     /// Serves `handle` until the process is told to end.
@@ -119,28 +127,9 @@ impl Host {
         Ok(data)
     }
 
-    /// Whether this replica has a worker of the run.
-    pub fn has_worker_of(&self, run: &str) -> bool {
-        self.hosted().contains_key(run)
-    }
-
-    pub(crate) fn worker_begins(&self, run: &str) {
-        *self.hosted().entry(run.to_owned()).or_default() += 1;
-    }
-
-    pub(crate) fn worker_ends(&self, run: &str) {
-        let mut hosted = self.hosted();
-        if let Some(count) = hosted.get_mut(run) {
-            *count -= 1;
-            if *count == 0 {
-                hosted.remove(run);
-            }
-        }
-    }
-
-    fn hosted(&self) -> MutexGuard<'_, HashMap<String, usize>> {
-        // Counts are changed in one step.
-        self.hosted.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A place for a worker of the run in this replica; `None` where it shall be the only one, and is not.
+    pub fn seat(&self, run: &str, alone: bool) -> Option<Seat> {
+        self.seats.take(run, alone)
     }
 }
 

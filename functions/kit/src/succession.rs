@@ -17,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Succession {
     invoker: Arc<dyn Invoker>,
     order: Order,
+    /// Nobody in a replica that has a worker of the run will do.
+    alone: bool,
 }
 
 impl Succession {
@@ -24,7 +26,12 @@ impl Succession {
     pub(crate) fn of(invoker: Arc<dyn Invoker>, run: &str, worker: u32) -> Self {
         let place = format!("successor-{:016x}", rand::random::<u64>());
         let order = Order { run: run.to_owned(), place, worker: Some(worker), from: None, spread: false };
-        Self { invoker, order }
+        Self { invoker, order, alone: false }
+    }
+
+    /// The same, but in a replica that has no worker of the run.
+    pub(crate) fn alone(self) -> Self {
+        Self { order: Order { spread: true, ..self.order }, alone: true, ..self }
     }
 
     /// The invocation that does epoch `next`, to which the lease of the token `from` is given up. However
@@ -33,22 +40,22 @@ impl Succession {
         let place = format!("{run}-{worker}-epoch-{next}");
         let order =
             Order { run: run.to_owned(), place, worker: Some(worker), from: Some(from), spread: true };
-        Self { invoker, order }
+        Self { invoker, order, alone: false }
     }
 
     /// Asks until somebody has the place; returns whether somebody does.
     pub(crate) async fn find(self) -> bool {
-        let Self { invoker, order } = self;
+        let Self { invoker, order, alone } = self;
         let (worker, call_id) = (order.worker, order.place.clone());
         // Once, a replica is asked for that has no worker of the run; a few replicas have more than one.
-        if order.spread {
+        if order.spread && !alone {
             let Ok(body) = order.to_body() else { return false };
             let reply = invoker.invoke(TRAIN_FUNCTION, body, &call_id).await;
             if reply.is_ok_and(|reply| reply.is_success()) {
                 return true;
             }
         }
-        let Ok(body) = (Order { spread: false, ..order }).to_body() else { return false };
+        let Ok(body) = (Order { spread: alone, ..order }).to_body() else { return false };
         let deadline = Instant::now() + PATIENCE;
         match invoker::retrying(&*invoker, TRAIN_FUNCTION, body, &call_id, deadline).await {
             Ok(reply) => {

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use platform::replicas::Replicas;
 use sgd_lib::dataset::Dataset;
 use sgd_lib::downpour::{
     Carried, Database, Departure, Identity, LogError, Run, Settled, Surroundings, Synchronizer, Worker,
@@ -16,8 +17,9 @@ use sgd_lib::store::{Claim, Lease, Store, StoreError};
 use tokio::runtime::Handle;
 use watchdog::{Call, InFlight, Shutdown};
 
+use crate::gauge::Gauge;
 use crate::succession::Succession;
-use crate::{Host, Refusal, carried, host};
+use crate::{Host, Refusal, Seat, carried, host};
 
 pub use crate::succession::TRAIN_FUNCTION;
 
@@ -38,6 +40,8 @@ pub struct Place {
     pub worker: Option<u32>,
     /// The token of the lease that its holder gives up to this invocation.
     pub from: Option<u64>,
+    /// Its place in this replica.
+    pub seat: Option<Seat>,
 }
 
 /// Claims a place in the run and starts a worker there. Both are done even if the
@@ -57,10 +61,11 @@ pub async fn begin(
     host::blocking(move || {
         // Before the claim: a store that does not answer costs as long as a lease lasts.
         let local = local_store(&host, &run)?;
+        let replicas = run.config().is_elastic().then(|| host.replicas()).transpose()?;
         let claim = run.claim_from(&place.name, place.worker, place.from, LEASE)?;
         if let Claim::Granted { lease, resumed, .. } = &claim {
             let run = settle(run, lease, local.as_ref())?;
-            start(&host, &call, run, data, lease.clone(), *resumed)?;
+            start(&host, &call, run, data, (lease.clone(), *resumed), place.seat, replicas)?;
         }
         Ok(claim)
     })
@@ -105,15 +110,18 @@ fn start(
     call: &Call,
     run: Run,
     data: Arc<Dataset>,
-    lease: Lease,
-    resumed: bool,
+    (lease, resumed): (Lease, bool),
+    seat: Option<Seat>,
+    replicas: Option<Replicas>,
 ) -> Result<(), Refusal> {
     let task = Task {
         host: host.clone(),
         in_flight: Some(call.in_flight()),
+        seat,
         surroundings: Replica {
             host: host.clone(),
             run: run.name().to_owned(),
+            gauge: replicas.map(|replicas| Gauge::new(replicas, Handle::current())),
             shutdown: call.shutdown(),
             leave_at: call.deadline.map(leave_at),
             runtime: Handle::current(),
@@ -124,7 +132,6 @@ fn start(
         lease,
         resumed,
     };
-    host.worker_begins(task.run.name());
     thread::Builder::new()
         .name(format!("worker-{}", task.lease.worker))
         .spawn(move || task.train())
@@ -142,6 +149,7 @@ fn leave_at(deadline: Instant) -> Instant {
 struct Task {
     host: Arc<Host>,
     in_flight: Option<InFlight>,
+    seat: Option<Seat>,
     surroundings: Replica,
     run: Run,
     data: Arc<Dataset>,
@@ -153,12 +161,11 @@ impl Task {
     fn train(mut self) {
         let (run, worker) = (self.run.name().to_owned(), self.lease.worker);
         let departure = self.departure();
-        self.host.worker_ends(&run);
+        self.seat = None;
         match departure {
             Ok(Departure::HandedOver) => {
                 tracing::info!(run, worker, "hands over");
-                let invoker = self.host.invoker.clone();
-                self.give_way_to(Succession::of(invoker, &run, worker));
+                self.give_way_to(self.surroundings.succession(worker));
                 return;
             }
             Ok(Departure::EpochEnded { next }) => {
@@ -176,7 +183,7 @@ impl Task {
                 let local = self.run.config().database == Database::Local;
                 if knows_too_much(&left) || (local && is_without_a_store(&left)) {
                     self.give_up();
-                    if self.give_way_to(Succession::of(self.host.invoker.clone(), &run, worker)) {
+                    if self.give_way_to(self.surroundings.succession(worker)) {
                         return;
                     }
                 }
@@ -242,11 +249,21 @@ fn is_without_a_store(departure: &Result<Departure, WorkerError>) -> bool {
 struct Replica {
     host: Arc<Host>,
     run: String,
+    /// Where workers come and go: how many there is room for.
+    gauge: Option<Gauge>,
     shutdown: Shutdown,
     leave_at: Option<Instant>,
     runtime: Handle,
     /// Workers for whom a successor is being looked for.
     recruiting: Arc<Mutex<HashSet<u32>>>,
+}
+
+impl Replica {
+    /// Somebody else who becomes `worker`; where workers follow replicas, in one that has none of the run.
+    fn succession(&self, worker: u32) -> Succession {
+        let succession = Succession::of(self.host.invoker.clone(), &self.run, worker);
+        if self.gauge.is_some() { succession.alone() } else { succession }
+    }
 }
 
 impl Surroundings for Replica {
@@ -261,12 +278,16 @@ impl Surroundings for Replica {
             if add { workers.insert(worker) } else { workers.remove(&worker) }
         };
         if mark(&recruiting, true) {
-            let succession = Succession::of(self.host.invoker.clone(), &self.run, worker);
+            let succession = self.succession(worker);
             self.runtime.spawn(async move {
                 succession.find().await;
                 mark(&recruiting, false);
             });
         }
+    }
+
+    fn room(&self) -> Option<u32> {
+        self.gauge.as_ref()?.read()
     }
 
     fn pick_up(&self, worker: u32) -> Result<Option<Carried>, StateError> {

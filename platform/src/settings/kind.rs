@@ -14,6 +14,13 @@ pub enum Kind {
         /// The greatest.
         most: u64,
     },
+    /// The same, or `auto`.
+    IntegerOrAuto {
+        /// The least.
+        least: u64,
+        /// The greatest.
+        most: u64,
+    },
     /// A finite number between two bounds.
     Number(Bound<f64>, Bound<f64>),
     /// One of these words.
@@ -38,6 +45,7 @@ impl Kind {
         match self {
             Self::Integer { least, most } if *most == u64::MAX => format!("a whole number from {least}"),
             Self::Integer { least, most } => format!("a whole number from {least} to {most}"),
+            Self::IntegerOrAuto { least, most } => format!("a whole number from {least} to {most}, or auto"),
             Self::Number(low, high) => {
                 let low = match low {
                     Bound::Included(low) => format!(" from {low}"),

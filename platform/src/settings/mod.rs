@@ -9,6 +9,7 @@ mod names;
 mod reference;
 mod table;
 mod value;
+mod workers;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ pub use kind::Kind;
 pub use reference::markdown;
 pub use table::{Setting, Settings};
 pub use value::StoreUrl;
+pub use workers::Workers;
 
 use body::shortened;
 
@@ -114,7 +116,7 @@ impl Settings {
             Err(SettingsError::Value { place, found, wanted })
         };
         let single = self.train_type == TrainType::SingleFunction;
-        if single && self.is_given("number_of_workers") && self.workers != 1 {
+        if single && self.is_given("number_of_workers") && self.workers != Workers::Fixed(1) {
             let beside = "`train_type` 1, a single function".to_owned();
             return clash("number_of_workers", self.workers.to_string(), "1, or another train_type", beside);
         }

@@ -11,6 +11,7 @@ use sgd_lib::optimizer::{LearningRateSchedule, OptimizerKind};
 use super::choices::{Codec, Dataset, DatasetSource, FanOut, TrainType, words};
 use super::kind::Kind;
 use super::value::{StoreUrl, Value};
+use super::workers::Workers;
 use crate::invoker::UrlTemplate;
 
 /// One setting: its names, its default, what it may be.
@@ -88,8 +89,8 @@ settings! {
         "whether functions read the data from files or from the store, where setup puts it";
     cache_dir: Option<PathBuf>, "cache_dir", Some("cache-dir"), "none", Kind::Folder,
         "folder for the prepared data; none is `downpour` in the temporary folder";
-    workers: usize, "number_of_workers", Some("workers"), "2", Kind::Integer { least: 1, most: 64 },
-        "M, the number of workers that share the data";
+    workers: Workers, "number_of_workers", Some("workers"), "2", Kind::IntegerOrAuto { least: 1, most: 64 },
+        "M, the number of workers that share the data; auto: one for each ready replica of emnist-train, also while the run goes on";
     batch_size: usize, "batch_size", Some("batch-size"), "32", Kind::Integer { least: 1, most: 65_536 },
         "images in a minibatch";
     n_fetch: usize, "n_fetch", Some("n-fetch"), "10", UP_TO_A_MILLION,
@@ -98,7 +99,7 @@ settings! {
         "minibatches between two pushes of a worker's own";
     learning_rate: Option<f32>, "alpha", Some("learning-rate"), "none",
         Kind::Number(Excluded(0.0), Unbounded),
-        "learning rate, of the mean gradient of a minibatch; none is what suits optimizer and workers: 0.5 × √M for sgd, 0.05 × √M for the others, three quarters of that with database local, a fifth with diloco";
+        "learning rate, of the mean gradient of a minibatch (with number_of_workers auto that of one worker, which grows with √M); none is what suits optimizer and workers: 0.5 × √M for sgd, 0.05 × √M for the others, three quarters of that with database local, a fifth with diloco";
     schedule: LearningRateSchedule, "lr_schedule", Some("lr-schedule"), "linear",
         Kind::Choice(words::SCHEDULE),
         "how the learning rate changes over the epochs";
@@ -150,6 +151,8 @@ settings! {
         "address of the Redis on a function's own node, for database=local; where none answers, the global one serves";
     gateway: String, "gateway_hostname", Some("gateway"), "http://gateway.openfaas:8080", Kind::GatewayUrl,
         "address of the gateway; a bare host means port 8080";
+    gateway_password_secret: Option<String>, "gateway_password_secret", None, "none", Kind::SecretName,
+        "name of the secret with the gateway's password (user admin), with which functions count replicas where number_of_workers is auto";
     function_url: UrlTemplate, "function_url", Some("function-url"), "{gateway}/function/{function}",
         Kind::FunctionUrl,
         "address of functions; Knative: http://{function}.openfaas-fn.svc.cluster.local, plain Kubernetes: http://{function}.openfaas-fn:8080";

@@ -20,7 +20,8 @@ fn defaults_are_those_of_the_table() {
     }
     assert_eq!(settings, Settings::from_environment(|_| None).unwrap());
     assert_eq!(settings.to_json(), json!({}));
-    assert_eq!((settings.workers, settings.epochs, settings.hidden.as_slice()), (2, 55, [100].as_slice()));
+    assert_eq!((settings.workers, settings.epochs), (Workers::Fixed(2), 55));
+    assert_eq!(settings.hidden, [100]);
     assert_eq!(settings.cache_folder(), std::env::temp_dir().join("downpour"));
 }
 
@@ -143,8 +144,8 @@ fn a_value_out_of_range_is_named_with_its_range() {
             "one of auto, emnist-bymerge, emnist-byclass, emnist-balanced, emnist-letters, emnist-digits, emnist-mnist, mnist, fashion-mnist",
         ),
         ("dataset_source", "web", "one of files, store"),
-        ("number_of_workers", "65", "a whole number from 1 to 64"),
-        ("number_of_workers", "auto", "a whole number from 1 to 64"),
+        ("number_of_workers", "65", "a whole number from 1 to 64, or auto"),
+        ("number_of_workers", "0", "a whole number from 1 to 64, or auto"),
         ("batch_size", "0", "a whole number from 1 to 65536"),
         ("batch_size", "3.0", "a whole number from 1 to 65536"),
         ("n_fetch", "-1", "a whole number from 1 to 1000000"),
@@ -260,6 +261,14 @@ proptest! {
 }
 
 #[test]
+fn workers_are_a_number_or_follow_replicas() {
+    let workers = |text: &str| environment("number_of_workers", text).unwrap();
+    assert_eq!(workers("auto").workers, Workers::Auto);
+    assert_eq!(workers("64").workers.fixed(), Some(64));
+    assert_eq!(workers("auto").to_json()["number_of_workers"], "auto");
+}
+
+#[test]
 fn settings_that_do_not_go_together_are_named() {
     let given = |body: &str| Settings::default().overridden_by_json(body.as_bytes()).unwrap().check();
     for body in [
@@ -277,6 +286,8 @@ fn settings_that_do_not_go_together_are_named() {
         error,
         "`number_of_workers` with `train_type` 1, a single function: found 4, wanted 1, or another train_type"
     );
+    let error = given(r#"{"train_type": 1, "number_of_workers": "auto"}"#).unwrap_err().to_string();
+    assert!(error.ends_with("found auto, wanted 1, or another train_type"), "{error}");
     let error = given(r#"{"algorithm": "average", "combine": "mean"}"#).unwrap_err().to_string();
     assert_eq!(
         error,

@@ -15,6 +15,7 @@ use sgd_lib::store::without_password;
 
 use super::choices::{Codec, Dataset, DatasetSource, FanOut, TrainType};
 use super::kind::Kind;
+use super::workers::Workers;
 use crate::invoker::UrlTemplate;
 use crate::secrets;
 
@@ -63,6 +64,20 @@ impl Value for u64 {
 impl Value for usize {
     fn read(text: &str, kind: &Kind) -> Option<Self> {
         u64::read(text, kind)?.try_into().ok()
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Value for Workers {
+    fn read(text: &str, kind: &Kind) -> Option<Self> {
+        let Kind::IntegerOrAuto { least, most } = *kind else { return None };
+        if text == "auto" {
+            return Some(Self::Auto);
+        }
+        usize::read(text, &Kind::Integer { least, most }).map(Self::Fixed)
     }
 
     fn write(&self) -> String {

@@ -1,5 +1,7 @@
 //! What setup decides and every worker reads.
 
+mod validation;
+
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +11,11 @@ use crate::codec::Codec;
 use crate::dataset::{Dataset, Transpose};
 use crate::network::{Architecture, ArchitectureError};
 use crate::optimizer::{LearningRateSchedule, OptimizerKind};
-use crate::state::MAX_VALUE_BYTES;
+
+pub use validation::ConfigError;
+
+/// No run has more workers at a time.
+pub const MOST_WORKERS: u32 = 64;
 
 /// How the pushes of M workers are put together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,7 +162,7 @@ pub struct RunConfig {
     pub data: DataRef,
     /// Shape of the network.
     pub architecture: Architecture,
-    /// Workers asked for.
+    /// Workers asked for; 0: as many as there is room for at any time, see [`RunConfig::is_elastic`].
     pub workers: u32,
     /// Samples per minibatch.
     pub batch_size: u32,
@@ -164,7 +170,7 @@ pub struct RunConfig {
     pub n_fetch: u32,
     /// Minibatches between two pushes.
     pub n_push: u32,
-    /// Learning rate of the mean gradient of a minibatch, at the start.
+    /// Learning rate of the mean gradient of a minibatch, at the start; where workers come and go, of one worker.
     pub learning_rate: f32,
     /// How the learning rate changes over the epochs.
     pub schedule: LearningRateSchedule,
@@ -195,15 +201,6 @@ pub struct RunConfig {
     /// 1: a single function; 2: setup and M train functions, an epoch an invocation; 3: setup and M train
     /// functions that run to the end.
     pub train_type: u8,
-}
-
-/// A configuration that can't be trained.
-#[derive(Debug, thiserror::Error, PartialEq)]
-#[error("{field} is {found}; wanted is {wanted}")]
-pub struct ConfigError {
-    field: &'static str,
-    found: String,
-    wanted: &'static str,
 }
 
 impl RunConfig {
@@ -262,7 +259,7 @@ impl RunConfig {
             OptimizerKind::Sgd => 0.5,
             OptimizerKind::Momentum | OptimizerKind::Adagrad => 0.05,
         };
-        let fresh = alone / ((self.workers.max(1) as f32).sqrt() * self.combine.factor(self.workers));
+        let fresh = alone * self.growth(self.workers.max(1));
         match (self.algorithm, self.database) {
             (Algorithm::Downpour, Database::Local) => 0.75 * fresh,
             (Algorithm::Diloco, _) => 0.2 * fresh,
@@ -270,130 +267,23 @@ impl RunConfig {
         }
     }
 
+    /// What suits `workers` workers, over what suits one.
+    fn growth(&self, workers: u32) -> f32 {
+        1.0 / ((workers as f32).sqrt() * self.combine.factor(workers))
+    }
+
+    /// Whether workers come and go while the run goes on: all who are there share the data.
+    pub fn is_elastic(&self) -> bool {
+        self.workers == 0
+    }
+
+    /// The learning rate at the start, where `workers` take part.
+    pub fn learning_rate_for(&self, workers: u32) -> f32 {
+        if self.is_elastic() { self.learning_rate * self.growth(workers) } else { self.learning_rate }
+    }
+
     /// Whether an invocation of the train function ends with its epoch, and another does the next.
     pub fn invocation_is_an_epoch(&self) -> bool {
         self.train_type == 2
-    }
-
-    /// Checks every field's range.
-    ///
-    /// # Errors
-    /// The first field that is out of range.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        let positive = |field, value: u32| {
-            let error = || ConfigError { field, found: value.to_string(), wanted: "1 or more" };
-            if value >= 1 { Ok(()) } else { Err(error()) }
-        };
-        let bounded = |field, value: u32| {
-            let error = || ConfigError { field, found: value.to_string(), wanted: "1 to 65536" };
-            if (1..=MOST).contains(&value) { Ok(()) } else { Err(error()) }
-        };
-        bounded("number_of_workers", self.workers)?;
-        bounded("batch_size", self.batch_size)?;
-        positive("n_fetch", self.n_fetch)?;
-        positive("n_push", self.n_push)?;
-        positive("n_sync", self.n_sync)?;
-        positive("iterations", self.epochs)?;
-        let range = |field, value: f32, fits: bool, wanted| {
-            let error = || ConfigError { field, found: value.to_string(), wanted };
-            if fits { Ok(()) } else { Err(error()) }
-        };
-        let rate = self.learning_rate;
-        range("alpha", rate, rate > 0.0 && rate.is_finite(), "a finite number above 0")?;
-        let dropout = self.dropout;
-        range("dropout_percent", dropout, (0.0..1.0).contains(&dropout), "a fraction from 0 to below 1")?;
-        if let Some(target) = self.target_accuracy {
-            let fits = target > 0.0 && target <= 1.0;
-            range("target_accuracy", target as f32, fits, "above 0 and at most 1")?;
-        }
-        self.validate_staleness()?;
-        self.validate_carried()
-    }
-
-    /// Whether what is said of staleness fits the algorithm and the database.
-    fn validate_staleness(&self) -> Result<(), ConfigError> {
-        let error = |field, found: String, wanted| Err(ConfigError { field, found, wanted });
-        if self.staleness_lr == StalenessLr::Divide && self.algorithm != Algorithm::Downpour {
-            let found = format!("divide, with algorithm {}", self.algorithm);
-            return error("staleness_lr", found, "keep, or algorithm downpour");
-        }
-        let Some(most) = self.max_staleness else { return Ok(()) };
-        if self.algorithm.is_synchronous() {
-            let found = format!("{most}, with algorithm {}, in which nothing is stale", self.algorithm);
-            return error("max_staleness", found, "none, or algorithm downpour or easgd");
-        }
-        if self.database == Database::Local && most < self.n_sync {
-            let found = format!("{most}, with database local and an n_sync of {}", self.n_sync);
-            return error("max_staleness", found, "n_sync or more, or database global");
-        }
-        Ok(())
-    }
-
-    /// Whether what an invocation leaves to the next beside the log fits into a typed value.
-    fn validate_carried(&self) -> Result<(), ConfigError> {
-        let values = self.optimizer.accumulators_per_parameter() + self.algorithm.memory_per_parameter();
-        let carried = 4 * self.architecture.parameter_count() * values;
-        if self.invocation_is_an_epoch() && carried + 64 > MAX_VALUE_BYTES {
-            return Err(ConfigError {
-                field: "train_type",
-                found: format!("2, with {carried} bytes of what optimizer and algorithm remember"),
-                wanted: "3, or optimizer sgd, or algorithm downpour or average, so that it is less than 16 MiB",
-            });
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn error(change: impl FnOnce(&mut RunConfig)) -> Option<String> {
-        let network = Architecture::new(784, &[100], 47).unwrap();
-        let mut config = RunConfig::new(DataRef::named("test"), network);
-        change(&mut config);
-        config.validate().err().map(|error| error.to_string())
-    }
-
-    #[test]
-    fn what_is_said_of_staleness_has_to_fit() {
-        for algorithm in [Algorithm::Downpour, Algorithm::Easgd] {
-            let bounded =
-                |config: &mut RunConfig| (config.algorithm, config.max_staleness) = (algorithm, Some(0));
-            assert_eq!(error(bounded), None);
-        }
-        assert_eq!(
-            error(|config| (config.algorithm, config.max_staleness) = (Algorithm::Diloco, Some(3))).unwrap(),
-            "max_staleness is 3, with algorithm diloco, in which nothing is stale; wanted is none, or algorithm downpour or easgd"
-        );
-        assert_eq!(
-            error(|config| (config.database, config.max_staleness) = (Database::Local, Some(4))).unwrap(),
-            "max_staleness is 4, with database local and an n_sync of 5; wanted is n_sync or more, or database global"
-        );
-        assert_eq!(error(|config| config.staleness_lr = StalenessLr::Divide), None);
-        let easgd = |config: &mut RunConfig| {
-            (config.algorithm, config.staleness_lr) = (Algorithm::Easgd, StalenessLr::Divide);
-        };
-        assert_eq!(
-            error(easgd).unwrap(),
-            "staleness_lr is divide, with algorithm easgd; wanted is keep, or algorithm downpour"
-        );
-    }
-
-    #[test]
-    fn what_an_invocation_leaves_has_to_fit() {
-        // 4.2 million parameters: 16.1 MiB a value.
-        let wide = |algorithm, train_type| {
-            error(|config| {
-                config.architecture = Architecture::new(784, &[5_070], 47).unwrap();
-                (config.algorithm, config.train_type) = (algorithm, train_type);
-            })
-        };
-        for algorithm in [Algorithm::Easgd, Algorithm::Diloco] {
-            assert_eq!(wide(algorithm, 3), None);
-            let error = wide(algorithm, 2).unwrap();
-            assert!(error.starts_with("train_type is 2, with 168"), "{error}");
-        }
-        assert_eq!(wide(Algorithm::Downpour, 2), None);
     }
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::state::Versioned;
 use crate::store::{
-    Claim, ClaimRequest, Control, Cursors, Exchange, Exchanged, Lease, RunKeys, Snapshot, Store, StoreError,
-    Vector, Write,
+    Claim, ClaimRequest, Control, Cursors, EntryId, Exchange, Exchanged, Lease, Replaced, RunKeys, Snapshot,
+    Store, StoreError, Vector, Write,
 };
 
 /// Calls that are left, to all stores of one process.
@@ -72,6 +72,7 @@ macro_rules! fused {
 fused! {
     fn read(&self, key: &str) -> Option<Versioned<Vec<u8>>>;
     fn write(&self, writes: &[Write], ttl: Option<Duration>) -> Option<usize>;
+    fn replace_after(&self, run: &RunKeys, key: &str, values: [&[u8]; 2], entry: (u32, EntryId), ttl: Duration) -> Replaced;
     fn read_blob(&self, key: &str) -> Option<Vec<u8>>;
     fn create_blob(&self, key: &str, value: &[u8], ttl: Duration) -> bool;
     fn renew(&self, keys: &[String], ttl: Duration) -> usize;

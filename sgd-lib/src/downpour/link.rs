@@ -16,7 +16,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use super::log::LogError;
-use crate::store::{Control, EntryKind, Position, Progress, PushOutcome};
+use crate::store::{Control, EntryId, EntryKind, Position, Progress, PushOutcome};
 
 pub(super) use far_end::FarEnd;
 pub(super) use global_end::GlobalEnd;
@@ -75,6 +75,8 @@ pub(super) struct Reply {
     pub(super) missing: Option<Vec<u32>>,
     /// Where each worker stands, where a fetch was asked for.
     pub(super) stands: Vec<Progress>,
+    /// The last entry of the worker's own stream, and where the worker stood then.
+    pub(super) own: (EntryId, Position),
 }
 
 /// The worker's end of the link.

@@ -302,6 +302,11 @@ pub(super) fn add_streams(vector: &mut Vector, streams: &[u32]) {
     }
 }
 
+/// One more than the highest number of a worker that has a stream.
+pub(super) fn workers_of(vector: &Vector) -> u32 {
+    vector.keys().rev().find(|stream| **stream < FIRST_NODE).map_or(0, |last| last + 1)
+}
+
 /// Moves a stream's cursor over an entry.
 pub(super) fn advance(vector: &mut Vector, worker: u32, entry: &Entry) -> Result<(), Gap> {
     let mark = vector.entry(worker).or_default();

@@ -14,6 +14,7 @@
 //! | `worker` | the training loop |
 //! | `schedule` | when workers push and fetch, and who waits for whom: an algorithm each |
 //! | `partition` | whose minibatch is whose |
+//! | `allotment` | who does which minibatches, where workers come and go |
 //! | `division` | the same, from outside |
 //! | `relief` | what a slow worker gives to others |
 //! | `carried` | what a worker leaves to its successor beside the log |
@@ -26,6 +27,7 @@
 //! | `evaluator` | accuracy on the test data |
 //! | `event`, `record` | what is told of a run while and after it goes on |
 
+mod allotment;
 mod carried;
 mod config;
 mod division;
@@ -48,8 +50,9 @@ mod site;
 mod synchronizer;
 mod worker;
 
+pub use allotment::Change;
 pub use carried::Carried;
-pub use config::{Combine, ConfigError, DataRef, Database, RunConfig, StalenessLr};
+pub use config::{Combine, ConfigError, DataRef, Database, MOST_WORKERS, RunConfig, StalenessLr};
 pub use division::Division;
 pub use event::Event;
 pub use log::{Folded, LogError};

@@ -8,7 +8,7 @@ use super::LogError;
 use crate::codec;
 use crate::network::Evaluation;
 use crate::state;
-use crate::store::{RUN_TTL, RunKeys, Store};
+use crate::store::{Progress, RUN_TTL, RunKeys, Store};
 
 /// What one worker did, predecessors on the same shard included.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -54,6 +54,13 @@ pub struct WorkerRecord {
 }
 
 impl WorkerRecord {
+    /// So far its stream goes.
+    pub(super) fn reach(&mut self, stands: Progress) {
+        self.minibatches = stands.minibatches;
+        self.samples = stands.samples;
+        self.pushes = stands.pushes;
+    }
+
     /// Seconds from the first minibatch to the last acknowledged push.
     pub fn time(&self) -> Duration {
         Duration::from_millis(self.ended_ms.saturating_sub(self.started_ms))

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fmt, str::FromStr};
 
-use super::config::{ConfigError, RunConfig};
+use super::allotment::{Allotment, Change};
+use super::config::{ConfigError, MOST_WORKERS, RunConfig};
 use super::event::Event;
 use super::log::{Folded, LogError};
 use super::nodes::{NodeRecord, Nodes};
@@ -125,6 +126,8 @@ pub struct RunStatus {
     pub workers: Vec<WorkerRecord>,
     /// For each worker of the run, whether somebody holds its lease.
     pub held: Vec<bool>,
+    /// Where workers come and go: when they did, oldest first.
+    pub changes: Vec<Change>,
     /// For each node with a store of its own, what its synchronizer did.
     pub nodes: Vec<NodeRecord>,
     /// Whether any of these is at work.
@@ -241,7 +244,7 @@ impl Run {
         let request = ClaimRequest {
             place: place.to_owned(),
             worker,
-            workers: self.config.workers,
+            workers: if self.config.is_elastic() { MOST_WORKERS } else { self.config.workers },
             holder: format!("{:016x}", rand::random::<u64>()),
             ttl,
             from,
@@ -259,7 +262,12 @@ impl Run {
             return Err(RunError::Gone { run: self.name().to_owned() });
         }
         let control = self.store.control(&self.keys)?;
-        let count = control.workers.unwrap_or(self.config.workers);
+        let allotment = if self.config.is_elastic() {
+            Allotment::read(&*self.store, &self.keys)?
+        } else {
+            Allotment::default()
+        };
+        let count = control.workers.unwrap_or(self.config.workers.max(allotment.numbers()));
         let mut workers = Vec::new();
         for worker in 0..count {
             let record = state::get::<WorkerRecord>(&*self.store, &self.keys.worker(worker))?;
@@ -274,7 +282,8 @@ impl Run {
             let record = state::get::<NodeRecord>(&*self.store, &self.keys.node(number))?;
             nodes.extend(record.map(|record| record.value));
         }
-        Ok(RunStatus { control, workers, held, nodes, synchronizing, result })
+        let changes = allotment.into_changes();
+        Ok(RunStatus { control, workers, held, changes, nodes, synchronizing, result })
     }
 
     /// Its final parameters, once there are some.

@@ -155,6 +155,9 @@ pub(super) trait Schedule: Send {
     /// worker's own minibatches of an epoch.
     fn weight(&self, since: &Since, minibatch: u32) -> f32;
 
+    /// So many workers take part from now on. Where workers wait for one another that never changes.
+    fn set_workers(&mut self, _workers: u32) {}
+
     /// Where each worker has to stand before this one may go on from `at`; only what was pushed up to
     /// there is folded in. `None` where nobody waits: then everything is folded in as it comes.
     fn awaited(&self, _at: Position) -> Option<Vec<Position>> {

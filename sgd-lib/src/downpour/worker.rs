@@ -3,6 +3,7 @@
 mod compute;
 mod ending;
 mod epoch;
+mod portions;
 mod relief;
 mod start;
 mod talk;
@@ -27,8 +28,9 @@ use super::schedule::{Schedule, Since};
 use crate::codec::CodecError;
 use crate::dataset::Split;
 use crate::state::{self, StateError};
-use crate::store::{Lease, Progress, RUN_TTL, RunKeys, Store, StoreError};
+use crate::store::{EntryId, Lease, Progress, RUN_TTL, RunKeys, Store, StoreError};
 use compute::Training;
+use portions::Share;
 use start::{check_data, read_record, wait_for_start};
 
 pub use compute::{Compute, Computed};
@@ -96,7 +98,8 @@ pub enum Departure {
     },
     /// Somebody else holds its lease, or the run was deleted.
     Replaced,
-    /// The run has fewer workers than places were given: its minibatches belong to others.
+    /// The run goes on without it: it has fewer workers than places were given, or the others do what it has
+    /// left.
     Surplus,
 }
 
@@ -114,8 +117,14 @@ pub trait Surroundings: Send + Sync {
     /// Whether it has to leave soon; asked before each minibatch, so it must be cheap.
     fn must_leave(&self) -> bool;
 
-    /// Somebody should take the place of this worker. Must not block; may be called again.
+    /// Somebody should take the place of this worker, or come as it. Must not block; may be called again.
     fn recruit(&self, worker: u32);
+
+    /// How many workers there is room for at the moment, where that is known: a run whose workers come and go
+    /// follows it. Asked several times a second by one of them; must not block.
+    fn room(&self) -> Option<u32> {
+        None
+    }
 
     /// What the predecessor of this worker left, if it is kept anywhere.
     ///
@@ -170,6 +179,8 @@ pub struct Worker<'a> {
     gone_since: Option<(u32, Instant)>,
     /// Who does whose minibatches, as far as this worker has read.
     relief: Relief,
+    /// Where workers come and go: what this one does.
+    share: Option<Share>,
     /// Whether its predecessor left by plan.
     planned: bool,
     /// Why training has to end, once it has.
@@ -202,7 +213,7 @@ impl<'a> Worker<'a> {
         let (store, keys, config) = (run.store(), run.keys(), run.config());
         check_data(config, train, test)?;
         let clock = (store.now_ms()?, Instant::now());
-        let workers = wait_for_start(&**store, keys, &lease, config.workers)?;
+        let workers = wait_for_start(&**store, keys, &lease, config)?;
         let partition = Partition::new(train.len(), config.batch_size, workers);
         let schedule = config.algorithm.schedule(config, partition, lease.worker);
         let rows = config.architecture.rows();
@@ -218,13 +229,16 @@ impl<'a> Worker<'a> {
         }
         let carried = surroundings.pick_up(lease.worker)?.filter(|carried| carried.fits(progress.at));
         let planned = carried.as_ref().is_some_and(Carried::is_planned);
-        let (record, record_version) = read_record(run, &lease, identity, resumed && !planned)?;
+        let unplanned = resumed && !planned && !config.is_elastic();
+        let (record, record_version) = read_record(run, &lease, identity, unplanned)?;
         let stands = (0..workers).map(|worker| folded.progress(worker)).collect();
         let parameters = config.architecture.parameter_count();
         let (log, log_keys) = run.log();
         let global = run.site.clone().map(|site| GlobalEnd::new(run, lease.clone(), site));
         let far_end =
             FarEnd::new(log.clone(), log_keys.clone(), stream, rows.clone(), workers, &folded, global);
+        let fence = EntryId { token: lease.token, seq: 0 };
+        let far_end = if config.is_elastic() { far_end.of_all_who_come() } else { far_end };
         let snapshots = !schedule.is_synchronous() && link::are_worth_it(config, workers)?;
         let mut worker = Self {
             link: Link::start(far_end.fetching_snapshots(snapshots), lease.worker)?,
@@ -250,6 +264,7 @@ impl<'a> Worker<'a> {
             complete: false,
             gone_since: None,
             relief: Relief::default(),
+            share: Share::of(config, partition, fence, progress.at),
             planned,
             ending: None,
             record,
@@ -281,12 +296,22 @@ impl<'a> Worker<'a> {
     /// The store can't be reached for longer than it is patient, or training diverged. What was
     /// pushed stays pushed; another worker can go on from there.
     pub fn train(mut self) -> Result<Departure, WorkerError> {
-        if self.lease.worker >= self.partition.workers() {
+        if self.share.is_none() && self.lease.worker >= self.partition.workers() {
             self.link.close();
             self.store.release(&self.run, &self.lease)?;
             return Ok(Departure::Surplus);
         }
         self.begin()?;
+        if self.share.is_some() {
+            self.take_part()?;
+        } else {
+            self.all_epochs()?;
+        }
+        self.leave()
+    }
+
+    /// The worker's part of each epoch.
+    fn all_epochs(&mut self) -> Result<(), WorkerError> {
         while self.ending.is_none() && self.progress.at.epoch < self.config.epochs {
             self.epoch()?;
             let next = self.progress.at.epoch;
@@ -297,7 +322,7 @@ impl<'a> Worker<'a> {
         if self.ending.is_none() {
             self.wait_for_the_others()?;
         }
-        self.leave()
+        Ok(())
     }
 
     fn begin(&mut self) -> Result<(), WorkerError> {
@@ -325,9 +350,7 @@ impl<'a> Worker<'a> {
             return Ok(());
         }
         let key = self.run.worker(self.lease.worker);
-        self.record.minibatches = self.progress.minibatches;
-        self.record.samples = self.progress.samples;
-        self.record.pushes = self.progress.pushes;
+        self.record.reach(self.progress);
         // A predecessor that does not know yet that it was replaced, or a successor that this worker
         // does not know of, may have written meanwhile: whoever still holds the lease writes again.
         match state::put(&*self.store, &key, &self.record, self.record_version, Some(RUN_TTL)) {

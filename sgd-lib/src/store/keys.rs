@@ -145,6 +145,11 @@ impl RunKeys {
         self.key("relief")
     }
 
+    /// Typed state: which minibatches were given to whom, where workers come and go.
+    pub(crate) fn allotment(&self) -> String {
+        self.key("allotment")
+    }
+
     /// What the keys of [`RunKeys::carried`] start with.
     pub(super) fn every_carried(&self) -> String {
         self.key("carried:")

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     Claim, ClaimRequest, Control, Cursors, Entry, EntryId, Exchange, Exchanged, FIRST_NODE, Lease,
-    PushOutcome, RunKeys, Snapshot, Store, StoreError, Vector, Versioned, Write, snapshot::trim_to,
+    PushOutcome, Replaced, RunKeys, Snapshot, Store, StoreError, Vector, Versioned, Write, snapshot::trim_to,
 };
 
 /// A store that lives and dies with the process.
@@ -176,6 +176,28 @@ impl Store for MemoryStore {
             inner.values.insert(key, Expiring::new(Versioned { value, version: expected + 1 }, ttl));
         }
         Ok(None)
+    }
+
+    fn replace_after(
+        &self,
+        run: &RunKeys,
+        key: &str,
+        [known, value]: [&[u8]; 2],
+        (worker, entry): (u32, EntryId),
+        ttl: Duration,
+    ) -> Result<Replaced, StoreError> {
+        let mut inner = self.inner();
+        let has = |log: &Log| log.entries.iter().any(|there| there.id == entry);
+        if !inner.state(run).logs.get(&worker).is_some_and(has) {
+            return Ok(Replaced::Forgot);
+        }
+        let found = inner.values.get(key).and_then(Expiring::alive);
+        if found.map_or(&[][..], |found| &found.value) != known {
+            return Ok(Replaced::Stale);
+        }
+        let new = Versioned { value: value.to_vec(), version: found.map_or(0, |found| found.version) + 1 };
+        inner.values.insert(key.to_owned(), Expiring::new(new, Some(ttl)));
+        Ok(Replaced::Written)
     }
 
     fn read_blob(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {

@@ -50,6 +50,17 @@ pub struct Write {
     pub expected: u64,
 }
 
+/// What became of a [`Store::replace_after`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// It stands there.
+    Written,
+    /// Something else stands there.
+    Stale,
+    /// The entry is not there.
+    Forgot,
+}
+
 /// A place for state that many workers share. Calls block; every method may be called from any
 /// thread, and may be repeated: a call whose answer was lost has no second effect.
 ///
@@ -63,6 +74,18 @@ pub trait Store: Send + Sync {
     /// Returns `None` where they were made, or the index of the first whose key is not at its expected
     /// version. The keys must be in one Redis Cluster slot.
     fn write(&self, writes: &[Write], ttl: Option<Duration>) -> Result<Option<usize>, StoreError>;
+
+    /// Writes the second of `values` where the first stands (empty: nothing), and the run's stream of a worker has this
+    /// very entry, from which the change follows. A store that was restarted may have lost that, and may count the
+    /// versions that it has lost anew: so it is the value that has to be the same.
+    fn replace_after(
+        &self,
+        run: &RunKeys,
+        key: &str,
+        values: [&[u8]; 2],
+        entry: (u32, EntryId),
+        ttl: Duration,
+    ) -> Result<Replaced, StoreError>;
 
     /// The blob under `key`.
     fn read_blob(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;

@@ -97,7 +97,9 @@ impl Gate {
 
 pub(crate) fn create(store: Arc<dyn Store>, config: RunConfig) -> Run {
     let run = Run::create(store, "run", config).unwrap();
-    run.store().fix_workers(run.keys(), run.config().workers).unwrap();
+    if !run.config().is_elastic() {
+        run.store().fix_workers(run.keys(), run.config().workers).unwrap();
+    }
     run
 }
 

@@ -15,8 +15,9 @@ use crate::manifest::{self, Labels, PodTemplate, list, text};
 const STACK: &str = include_str!("../../../stack.yml");
 
 /// What differs between platforms; everything else is the same in `stack.yml` and in the manifests.
-const OF_THE_PLATFORM: [&str; 8] = [
+const OF_THE_PLATFORM: [&str; 9] = [
     "gateway_hostname",
+    "gateway_password_secret",
     "function_url",
     "store_password_secret",
     "store_ca_secret",

@@ -9,6 +9,7 @@ mod data_from_the_store;
 mod deaths;
 mod deliveries;
 mod doctor;
+mod elastic;
 mod elsewhere;
 mod encrypted;
 mod endings;

@@ -20,9 +20,8 @@ fn cells(summary: &Summary<'_>, round: u32, outcome: &Outcome) -> Vec<String> {
     let settings = &configuration.settings;
     let varied: Vec<_> = configuration.varied.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let mut cells = vec![configuration.name.clone(), varied.join(" ")];
-    cells.extend(
-        [settings.batch_size, settings.workers, settings.n_fetch, settings.n_push].map(|n| n.to_string()),
-    );
+    cells.extend([settings.batch_size.to_string(), settings.workers.to_string()]);
+    cells.extend([settings.n_fetch, settings.n_push].map(|n| n.to_string()));
     cells.extend([
         round.to_string(),
         if outcome.failure().is_some() { "failed" } else { "finished" }.to_owned(),

@@ -13,6 +13,7 @@ use super::{GlobalEnd, Reply, Request};
 use crate::codec;
 use crate::downpour::log::{
     self, Folded, Gap, LogError, Until, add_streams, advance, cursors, entries_per_read, is_beyond, seen,
+    workers_of,
 };
 use crate::store::{
     Cursors, Entry, EntryId, EntryKind, Exchange, Exchanged, Known, Lease, Mark, Passed, Position, Progress,
@@ -31,8 +32,8 @@ pub(in crate::downpour) struct FarEnd {
     pub(super) run: RunKeys,
     pub(super) lease: Lease,
     pub(super) rows: Vec<(usize, usize)>,
-    /// The number of workers: who has to be there.
-    pub(super) workers: u32,
+    /// The number of workers: who has to be there. `None` where they come and go.
+    pub(super) workers: Option<u32>,
     /// Where the worker's base stands.
     pub(super) folded: Vector,
     /// Up to where the streams were read.
@@ -73,7 +74,7 @@ impl FarEnd {
             run,
             lease,
             rows,
-            workers,
+            workers: Some(workers),
             folded: base.vector.clone(),
             read: base.vector.clone(),
             since: base.since,
@@ -87,6 +88,12 @@ impl FarEnd {
             recent: None,
             patience,
         }
+    }
+
+    /// The same, where workers come and go.
+    pub(in crate::downpour) fn of_all_who_come(mut self) -> Self {
+        self.workers = None;
+        self
     }
 
     /// The same, which fetches snapshots or entries.
@@ -155,6 +162,7 @@ impl FarEnd {
         if let Some(global) = self.global.as_mut().filter(|_| request.pass_on) {
             global.leave_home(last)?;
         }
+        reply.own = (last, self.stands_at(self.lease.worker).at);
         reply.snapshot_due = self.log_bytes > log::bound(&self.rows);
         Ok(reply)
     }
@@ -294,14 +302,15 @@ impl FarEnd {
 
     /// Where the others stand, and who is missing.
     fn look_after_the_others(&mut self, reply: &mut Reply) -> Result<(), LogError> {
-        reply.stands = (0..self.workers).map(|worker| self.stands_at(worker)).collect();
+        let workers = self.workers.unwrap_or_else(|| workers_of(&self.read));
+        reply.stands = (0..workers).map(|worker| self.stands_at(worker)).collect();
         if self.watched.elapsed() >= WATCH_INTERVAL {
             self.watched = Instant::now();
             let (store, run) = match &self.global {
                 Some(global) => (&global.store, &global.run),
                 None => (&self.store, &self.run),
             };
-            let held = store.held(run, 0..self.workers)?;
+            let held = store.held(run, 0..workers)?;
             let missing = (0..).zip(held).filter(|(_, held)| !held);
             reply.missing = Some(missing.map(|(worker, _)| worker).collect());
         }

@@ -24,7 +24,10 @@ impl FarEnd {
             // One of the same version may have been made anew.
             self.snapshot_version = 0;
         }
-        if self.global.is_none() && self.store.fix_workers(&self.run, self.workers)? != self.workers {
+        if self.global.is_none()
+            && let Some(workers) = self.workers
+            && self.store.fix_workers(&self.run, workers)? != workers
+        {
             let run = self.run.run().to_owned();
             return Err(LogError::Forgot { run, what: "the number of workers" });
         }

@@ -1,12 +1,13 @@
 //! Downpour SGD (Dean et al. 2012): pushes and fetches in a rhythm of one's own.
 
 use super::{Due, Schedule, Since, Staleness};
-use crate::downpour::config::{RunConfig, StalenessLr};
+use crate::downpour::config::{Combine, RunConfig, StalenessLr};
 use crate::store::Position;
 
 pub(super) struct Downpour {
     n_push: u32,
     n_fetch: u32,
+    combine: Combine,
     weight: f32,
     divide: bool,
     staleness: Staleness,
@@ -16,7 +17,8 @@ impl Downpour {
     pub(super) fn new(config: &RunConfig, workers: u32, staleness: Staleness) -> Self {
         let (n_push, n_fetch) = (config.n_push, config.n_fetch);
         let divide = config.staleness_lr == StalenessLr::Divide;
-        Self { n_push, n_fetch, weight: config.combine.factor(workers), divide, staleness }
+        let combine = config.combine;
+        Self { n_push, n_fetch, combine, weight: combine.factor(workers), divide, staleness }
     }
 }
 
@@ -31,6 +33,10 @@ impl Schedule for Downpour {
     fn weight(&self, since: &Since, _minibatch: u32) -> f32 {
         let updates = if self.divide { self.weight * since.staleness() } else { 0.0 };
         self.weight / updates.max(1.0)
+    }
+
+    fn set_workers(&mut self, workers: u32) {
+        self.weight = self.combine.factor(workers);
     }
 
     fn bound(&self, at: Position) -> Option<Vec<Position>> {

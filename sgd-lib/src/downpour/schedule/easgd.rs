@@ -30,8 +30,13 @@ impl Easgd {
     /// Of so many workers.
     pub(super) fn new(config: &RunConfig, workers: u32, staleness: Staleness) -> Self {
         let (n_push, n_fetch) = (config.n_push, config.n_fetch);
-        Self { n_push, n_fetch, weight: PULL / workers.max(1) as f32, staleness }
+        Self { n_push, n_fetch, weight: pull(workers), staleness }
     }
+}
+
+/// What each of so many workers pulls.
+fn pull(workers: u32) -> f32 {
+    PULL / workers.max(1) as f32
 }
 
 impl Schedule for Easgd {
@@ -42,6 +47,10 @@ impl Schedule for Easgd {
 
     fn weight(&self, _since: &Since, _minibatch: u32) -> f32 {
         self.weight
+    }
+
+    fn set_workers(&mut self, workers: u32) {
+        self.weight = pull(workers);
     }
 
     fn bound(&self, at: Position) -> Option<Vec<Position>> {

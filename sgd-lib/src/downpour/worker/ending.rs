@@ -37,8 +37,7 @@ impl Worker<'_> {
                 && let Some(folded) = self.everything()?
             {
                 self.make_model(folded)?;
-                let reason = self.store.stop(&self.run, StopReason::Epochs.name())?;
-                self.ending = Some(Departure::Finished(reason.parse().unwrap_or(StopReason::Requested)));
+                self.end(StopReason::Epochs)?;
                 break;
             }
             thread::sleep(pause);
@@ -66,17 +65,22 @@ impl Worker<'_> {
         // model is there, and nothing may be pushed that is not in it.
         let needed =
             !matches!(self.ending, Some(Departure::Finished(StopReason::Target | StopReason::Epochs)));
-        let push = (needed && self.progress.at.minibatch > 0).then_some(EntryKind::Flush);
+        let unpushed = self.progress.at.minibatch > 0 || self.since.push > 0;
+        let push = (needed && unpushed).then_some(EntryKind::Flush);
         if self.ending != Some(Departure::Replaced) {
             self.send(push, true)?;
             self.settle()?;
         }
-        let ending = self.ending.clone().unwrap_or(Departure::HandedOver);
+        let mut ending = self.ending.clone().unwrap_or(Departure::HandedOver);
         if ending == Departure::Replaced {
             return Ok(ending);
         }
+        if ending == Departure::HandedOver {
+            ending = self.give_back()?;
+        }
         let why = match &ending {
             Departure::Finished(reason) => reason.to_string(),
+            Departure::Surplus => "leaves the rest to the others".to_owned(),
             _ => "hands over".to_owned(),
         };
         self.tell(&Event::Left { worker: self.lease.worker, why })?;
@@ -159,7 +163,7 @@ impl Worker<'_> {
     }
 
     /// Whether it falls to this worker to make the model.
-    fn try_finish(&self) -> Result<bool, StoreError> {
+    pub(super) fn try_finish(&self) -> Result<bool, StoreError> {
         self.store.lock(&self.run, "finish", &self.lease.holder, FINISH_LOCK)
     }
 
@@ -180,7 +184,8 @@ impl Worker<'_> {
         let deadline = Instant::now() + LAST_PUSHES;
         let own = self.lease.worker as usize;
         while Instant::now() < deadline {
-            let held = self.store.held(&self.run, 0..self.partition.workers())?;
+            let workers = u32::try_from(self.stands.len()).unwrap_or(u32::MAX);
+            let held = self.store.held(&self.run, 0..workers.max(self.partition.workers()))?;
             if held.iter().enumerate().all(|(worker, held)| worker == own || !held) {
                 break;
             }
@@ -190,7 +195,7 @@ impl Worker<'_> {
     }
 
     /// Everything that stands in the global store.
-    fn folded(&self) -> Result<Folded, LogError> {
+    pub(super) fn folded(&self) -> Result<Folded, LogError> {
         Folded::load(&*self.store, &self.run, &self.config.architecture.rows())
     }
 
@@ -202,7 +207,7 @@ impl Worker<'_> {
         Ok(all.then_some(folded))
     }
 
-    fn make_model(&mut self, folded: Folded) -> Result<(), WorkerError> {
+    pub(super) fn make_model(&mut self, folded: Folded) -> Result<(), WorkerError> {
         let evaluation = self.evaluator.whole(&folded.parameters);
         self.tell_evaluation(evaluation, true)?;
         Model { evaluation, parameters: folded.parameters }.create(&*self.store, &self.run)?;

@@ -1,6 +1,6 @@
 //! One epoch of a worker: minibatch after minibatch, talking to the others in between.
 
-use super::{Departure, Worker, WorkerError};
+use super::{Departure, Share, Worker, WorkerError};
 use crate::downpour::record::Model;
 use crate::downpour::run::StopReason;
 use crate::store::{Position, Progress};
@@ -19,7 +19,7 @@ impl Worker<'_> {
                 return Ok(());
             }
             let trained = self.step(self.lease.worker, self.progress.at)?;
-            self.talk(own)?;
+            self.talk(false)?;
             self.evaluate(trained)?;
             self.share_out()?;
         }
@@ -33,7 +33,14 @@ impl Worker<'_> {
         if self.ending.is_none() {
             self.evaluate(0)?;
         }
-        if self.lease.worker == 0 && self.config.target_accuracy.is_none() {
+        self.try_sample()
+    }
+
+    /// At an epoch's end: without a target one worker tries the parameters, for those who watch.
+    pub(super) fn try_sample(&mut self) -> Result<(), WorkerError> {
+        let own = self.lease.worker;
+        let is_first = self.share.as_ref().map_or(own == 0, |share| share.is_first(own));
+        if is_first && self.config.target_accuracy.is_none() {
             let evaluation = self.evaluator.sample(self.replica.base());
             self.tell_evaluation(evaluation, false)?;
         }
@@ -42,15 +49,20 @@ impl Worker<'_> {
 
     /// Trains on the minibatch that `worker` has at `at`. Returns its number of samples.
     pub(super) fn step(&mut self, worker: u32, at: Position) -> Result<u64, WorkerError> {
-        let index = self.partition.index(worker, at.minibatch);
-        let rate = self.config.schedule.rate(self.config.learning_rate, self.share_done());
+        self.last = at.minibatch;
+        self.train_on(self.partition.index(worker, at.minibatch))
+    }
+
+    /// Trains on this minibatch of the epoch. Returns its number of samples.
+    pub(super) fn train_on(&mut self, index: u32) -> Result<u64, WorkerError> {
+        let workers = self.share.as_ref().map_or(self.partition.workers(), Share::workers);
+        let rate = self.config.schedule.rate(self.config.learning_rate_for(workers), self.share_done());
         let computed = self.compute.minibatch(index, rate, self.replica.parameters());
         let trained = computed.samples;
         self.loss_sum += computed.loss;
         self.progress.at.minibatch += 1;
         self.progress.minibatches += 1;
         self.progress.samples += trained;
-        self.last = at.minibatch;
         self.since.push += 1;
         self.since.fetch += 1;
         self.since.samples += trained;
@@ -73,9 +85,12 @@ impl Worker<'_> {
     }
 
     /// Whether it falls to this worker to try the parameters: the first that is not left far behind by another.
-    /// Where workers wait for one another that is always worker 0.
+    /// Where workers wait for one another that is always worker 0, and where they come and go the first of them.
     fn is_evaluator(&self) -> bool {
         let own = self.lease.worker;
+        if let Some(share) = &self.share {
+            return share.is_first(own);
+        }
         if self.schedule.is_synchronous() {
             return own == 0;
         }
@@ -115,9 +130,15 @@ impl Worker<'_> {
             }
             let model = Model { evaluation: whole, parameters: self.replica.base().to_vec() };
             model.create(&*self.store, &self.run)?;
-            let reason = self.store.stop(&self.run, StopReason::Target.name())?;
-            self.ending = Some(Departure::Finished(reason.parse().unwrap_or(StopReason::Requested)));
+            self.end(StopReason::Target)?;
         }
+        Ok(())
+    }
+
+    /// The run is over, for this reason unless there was another before.
+    pub(super) fn end(&mut self, reason: StopReason) -> Result<(), WorkerError> {
+        let stands = self.store.stop(&self.run, reason.name())?;
+        self.ending = Some(Departure::Finished(stands.parse().unwrap_or(StopReason::Requested)));
         Ok(())
     }
 }

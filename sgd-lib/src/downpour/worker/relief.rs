@@ -22,8 +22,10 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Whether the store, which may have been restarted, still has what was given away as this worker knows it.
+    /// Whether the store, which may have been restarted, still has what was given away as this worker knows it, and
+    /// what it took.
     pub(super) fn recall_gifts(&self) -> Result<(), LogError> {
+        self.recall_portion()?;
         if self.gives_away() && !Relief::read(&*self.store, &self.run)?.value.goes_on_from(&self.relief) {
             let run = self.run.run().to_owned();
             return Err(LogError::Forgot { run, what: "what slow workers gave away" });
@@ -82,7 +84,7 @@ impl Worker<'_> {
                 begun = Some(at.epoch);
             }
             let trained = self.step(from, at)?;
-            self.talk(self.partition.own(from))?;
+            self.talk(false)?;
             self.evaluate(trained)?;
         }
         if begun.is_some() {

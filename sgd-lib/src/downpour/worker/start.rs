@@ -39,13 +39,17 @@ pub(super) fn check_data(config: &RunConfig, train: Split<'_>, test: Split<'_>) 
 /// The number of workers is fixed once: by setup, when every call has its place or is given up; by the
 /// workers, when all `wanted` are there, or when one has waited long enough, to those that are. So a run
 /// begins too where setup died, and where a queue brings the calls later, or never. The lease is kept
-/// meanwhile.
+/// meanwhile. Where workers come and go each begins alone.
 pub(super) fn wait_for_start(
     store: &dyn Store,
     run: &RunKeys,
     lease: &Lease,
-    wanted: u32,
+    config: &RunConfig,
 ) -> Result<u32, StoreError> {
+    if config.is_elastic() {
+        return Ok(1);
+    }
+    let wanted = config.workers;
     let deadline = Instant::now() + START_PATIENCE;
     let mut pause = Duration::from_micros(500);
     loop {

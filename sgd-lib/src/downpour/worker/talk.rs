@@ -20,17 +20,18 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Worker<'_> {
-    /// After a minibatch: takes a reply that has come, and sends what is due. A push or fetch that is
-    /// due waits for the one before.
-    pub(super) fn talk(&mut self, own: u32) -> Result<(), WorkerError> {
+    /// After a minibatch: takes a reply that has come, and sends what is due; with `push`, a push is. A push or
+    /// fetch that is due waits for the one before.
+    pub(super) fn talk(&mut self, push: bool) -> Result<(), WorkerError> {
         if let Some(reply) = self.link.poll() {
             self.receive(reply?)?;
         }
-        let due = self.schedule.due(self.since, self.progress.at);
+        let mut due = self.schedule.due(self.since, self.progress.at);
+        due.push |= push;
         if due.push || due.fetch {
             self.settle()?;
             if self.ending.is_none() {
-                self.tell_progress(own)?;
+                self.tell_progress()?;
                 let measures = due.push && self.schedule.measures_staleness();
                 if measures {
                     self.send(None, true)?;
@@ -148,6 +149,9 @@ impl Worker<'_> {
         if !reply.lease_held {
             self.ending = Some(Departure::Replaced);
         }
+        if let Some(share) = &mut self.share {
+            share.acknowledge(reply.own);
+        }
         if reply.reconnected {
             self.recall_gifts()?;
         }
@@ -166,21 +170,28 @@ impl Worker<'_> {
                 self.ending = Some(Departure::Finished(reason.parse().unwrap_or(StopReason::Requested)));
             }
         }
-        if let Some(mut missing) = reply.missing {
-            missing.retain(|worker| !self.is_done(*worker));
-            self.gone_since = missing.first().map(|worker| match self.gone_since {
-                Some((gone, since)) if gone == *worker => (gone, since),
-                _ => (*worker, Instant::now()),
-            });
-            for worker in missing {
-                tracing::warn!(worker, "nobody holds this worker's lease: asking for a successor");
-                self.surroundings.recruit(worker);
-            }
-        }
         self.snapshot_due |= reply.snapshot_due;
         self.payload = reply.payload;
         self.sum = reply.sum;
+        match reply.missing {
+            Some(missing) if self.share.is_some() => self.bury(&missing)?,
+            Some(missing) => self.miss(missing),
+            None => {}
+        }
         Ok(())
+    }
+
+    /// Asks for successors for those whose leases nobody holds.
+    fn miss(&mut self, mut missing: Vec<u32>) {
+        missing.retain(|worker| !self.is_done(*worker));
+        self.gone_since = missing.first().map(|worker| match self.gone_since {
+            Some((gone, since)) if gone == *worker => (gone, since),
+            _ => (*worker, Instant::now()),
+        });
+        for worker in missing {
+            tracing::warn!(worker, "nobody holds this worker's lease: asking for a successor");
+            self.surroundings.recruit(worker);
+        }
     }
 
     /// The entries of a fetch came after the one before, so the pushes in between had not seen them:
@@ -217,19 +228,29 @@ impl Worker<'_> {
         })
     }
 
-    fn tell_progress(&mut self, own: u32) -> Result<(), WorkerError> {
+    /// The epoch that the worker is in, and the share of it that is done.
+    fn whereabouts(&self) -> (u32, f32) {
+        let at = self.progress.at;
+        match &self.share {
+            Some(share) => share.whereabouts(at),
+            // What it does for others after its last epoch is in no epoch of its own.
+            None if at.epoch >= self.config.epochs => (at.epoch, 0.0),
+            None => (at.epoch, at.minibatch as f32 / self.partition.own(self.lease.worker).max(1) as f32),
+        }
+    }
+
+    fn tell_progress(&mut self) -> Result<(), WorkerError> {
         let (since, samples) = self.told;
         let elapsed = since.elapsed();
         if elapsed < PROGRESS_INTERVAL {
             return Ok(());
         }
         let trained = (self.progress.samples - samples).max(1) as f64;
-        // What it does for others after its last epoch is in no epoch of its own.
-        let at = self.progress.at;
+        let (epoch, share) = self.whereabouts();
         let event = Event::Progress {
             worker: self.lease.worker,
-            epoch: at.epoch,
-            share: if at.epoch < self.config.epochs { at.minibatch as f32 / own.max(1) as f32 } else { 0.0 },
+            epoch,
+            share,
             samples: self.progress.samples,
             samples_per_s: (trained / elapsed.as_secs_f64()) as f32,
             loss: (self.loss_sum / trained) as f32,

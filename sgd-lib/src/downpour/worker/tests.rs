@@ -1,4 +1,4 @@
-//! Many workers, who fetch snapshots: whoever dies when, each minibatch counts once.
+//! Many workers, who fetch snapshots, or who come and go: whoever dies when, each minibatch counts once.
 //!
 //! A minibatch changes the parameters by small integers that depend on its number only, so the model has to be
 //! their sum, to the bit.
@@ -27,9 +27,9 @@ const MINIBATCHES: u32 = 30;
 const LEASE: Duration = Duration::from_millis(400);
 const LIMIT: Duration = Duration::from_secs(120);
 
-fn config() -> RunConfig {
+fn config(workers: u32) -> RunConfig {
     RunConfig {
-        workers: WORKERS,
+        workers,
         epochs: EPOCHS,
         batch_size: 1,
         n_push: 3,
@@ -74,10 +74,10 @@ impl Surroundings for Place {
 
 /// One life of a worker, of so many calls to the store and so many minibatches. How it left; `None`: there was
 /// no place for it, or it died.
-fn live(store: &Arc<dyn Store>, worker: u32, calls: i64, minibatches: i64) -> Option<Departure> {
+fn live(run: &Run, worker: u32, calls: i64, minibatches: i64) -> Option<Departure> {
     let fuse = Fuse::new(calls);
-    let fused = Arc::new(Fused { store: store.clone(), fuse: fuse.clone() });
-    let run = Run::new(fused, RunKeys::new("many").unwrap(), config());
+    let fused = Arc::new(Fused { store: run.store().clone(), fuse: fuse.clone() });
+    let run = Run::new(fused, run.keys().clone(), run.config().clone());
     let place = format!("{:x}", rand::random::<u64>());
     let images = (WORKERS * MINIBATCHES) as usize;
     let (pixels, labels) = (vec![0; 4 * images], vec![0; images]);
@@ -100,7 +100,7 @@ fn live(store: &Arc<dyn Store>, worker: u32, calls: i64, minibatches: i64) -> Op
 }
 
 /// One life after the other of one worker until the run is over; `mortals` die, or leave, in the middle.
-fn shard(store: &Arc<dyn Store>, worker: u32, mortals: bool) {
+fn shard(run: &Run, worker: u32, mortals: bool) {
     let mut random = rand::rng();
     let deadline = Instant::now() + LIMIT;
     let mut lives = 0;
@@ -110,11 +110,11 @@ fn shard(store: &Arc<dyn Store>, worker: u32, mortals: bool) {
         let mortal = mortals && lives < 6 && !worker.is_multiple_of(3);
         let calls = if mortal { random.random_range(1..60) } else { i64::MAX };
         let minibatches = if mortal { random.random_range(1..60) } else { i64::MAX };
-        match live(store, worker, calls, minibatches) {
+        match live(run, worker, calls, minibatches) {
             Some(Departure::Finished(_)) => return,
-            Some(Departure::HandedOver) => {}
+            Some(Departure::HandedOver | Departure::Surplus) => {}
             Some(Departure::Replaced) | None => {
-                if store.control(&RunKeys::new("many").unwrap()).unwrap().stop.is_some() {
+                if run.store().control(run.keys()).unwrap().stop.is_some() {
                     return;
                 }
                 thread::sleep(LEASE / 8);
@@ -125,17 +125,19 @@ fn shard(store: &Arc<dyn Store>, worker: u32, mortals: bool) {
 }
 
 /// A run of many workers, checked. Returns the version of the last snapshot; the first is 2.
-fn train(store: &Arc<dyn Store>, mortals: bool) -> u64 {
-    let run = Run::create(store.clone(), "many", config()).unwrap();
+fn train(store: &Arc<dyn Store>, config: RunConfig, mortals: bool) -> u64 {
+    let run = Run::create(store.clone(), "many", config).unwrap();
     let count = run.config().architecture.parameter_count();
     let parameters = blob::pack(&vec![0.0; count]);
     let zeros = Snapshot { version: 2, vector: Vector::new(), parameters };
     assert!(store.write_snapshot(run.keys(), &zeros, Instant::now()).unwrap());
-    store.fix_workers(run.keys(), WORKERS).unwrap();
-    assert!(crate::downpour::link::are_worth_it(run.config(), WORKERS).unwrap());
+    if !run.config().is_elastic() {
+        store.fix_workers(run.keys(), WORKERS).unwrap();
+    }
     thread::scope(|scope| {
         for worker in 0..WORKERS {
-            scope.spawn(move || shard(store, worker, mortals));
+            let run = &run;
+            scope.spawn(move || shard(run, worker, mortals));
         }
     });
     let mut wanted = vec![0.0; count];
@@ -155,11 +157,13 @@ fn each_minibatch_of_many_workers_counts_once_whoever_dies() {
     let server = LocalRedis::start(Options::default()).unwrap();
     let stores: [Arc<dyn Store>; 2] =
         [Arc::new(MemoryStore::new()), Arc::new(RedisStore::open(server.url()).unwrap())];
+    assert!(crate::downpour::link::are_worth_it(&config(WORKERS), WORKERS).unwrap());
     for store in stores {
-        let last = train(&store, false);
+        let last = train(&store, config(WORKERS), false);
         assert!(last > 2, "{last} snapshots");
         // Whoever dies while it makes one keeps the others from it for as long as such a run may last.
-        train(&store, true);
+        train(&store, config(WORKERS), true);
+        train(&store, config(0), true);
     }
 }
 

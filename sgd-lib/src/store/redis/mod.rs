@@ -18,11 +18,11 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, Value, cmd};
 
 use self::connection::{LONGEST_WAIT, Pool};
-use self::parse::{bytes, entry_id, integer, optional_bytes, text, unexpected};
+use self::parse::{bytes, integer, last_id, optional_bytes, text, unexpected};
 use self::tls::Tls;
 use super::{
-    Claim, ClaimRequest, Control, Cursors, EntryId, Exchange, Exchanged, FIRST_NODE, Lease, RUN_TTL, RunKeys,
-    Snapshot, Store, StoreError, Vector, Versioned, Write, keys, snapshot::trim_to,
+    Claim, ClaimRequest, Control, Cursors, EntryId, Exchange, Exchanged, FIRST_NODE, Lease, RUN_TTL,
+    Replaced, RunKeys, Snapshot, Store, StoreError, Vector, Versioned, Write, keys, snapshot::trim_to,
 };
 use crate::state;
 
@@ -116,10 +116,6 @@ impl RedisStore {
 }
 
 /// Glob characters in a run's name can't occur; the braces of the hash tag are literal.
-fn everything_of(run: &RunKeys) -> String {
-    format!("{}*", run.prefix())
-}
-
 impl Store for RedisStore {
     fn read(&self, key: &str) -> Result<Option<Versioned<Vec<u8>>>, StoreError> {
         let reply = self.call("HMGET", cmd("HMGET").arg(key).arg("version").arg("value"))?;
@@ -145,6 +141,18 @@ impl Store for RedisStore {
         }
         let stale = integer(&first.key, &self.eval("a compare-and-set", &call)?)?;
         Ok(usize::try_from(stale).unwrap_or(writes.len()).checked_sub(1))
+    }
+
+    fn replace_after(
+        &self,
+        run: &RunKeys,
+        key: &str,
+        values: [&[u8]; 2],
+        (worker, entry): (u32, EntryId),
+        ttl: Duration,
+    ) -> Result<Replaced, StoreError> {
+        let call = scripts::replace_after(key, values, &run.log(worker), entry, millis(ttl));
+        parse::replaced(key, &self.eval("replacing a value", &call)?)
     }
 
     fn read_blob(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
@@ -200,7 +208,7 @@ impl Store for RedisStore {
         }
         // Without its configuration a run grants no claim, which would begin a new log meanwhile.
         let config = integer(&run.config(), &self.call("UNLINK", cmd("UNLINK").arg(run.config()))?)?;
-        Ok(config + self.delete_matching(&everything_of(run))?)
+        Ok(config + self.delete_matching(&format!("{}*", run.prefix()))?)
     }
 
     fn delete_log(&self, run: &RunKeys) -> Result<(), StoreError> {
@@ -388,9 +396,4 @@ fn encode<T: serde::Serialize>(key: &str, value: &T, wanted: &'static str) -> Re
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
-}
-
-/// Reads the last entry's name from the reply of a script that returns it as text.
-fn last_id(key: &str, value: Value) -> Result<EntryId, StoreError> {
-    entry_id(key, &text(key, value)?)
 }

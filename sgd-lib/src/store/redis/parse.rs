@@ -8,7 +8,8 @@ use redis::Value;
 use crate::state;
 use crate::store::entry::EntryMeta;
 use crate::store::{
-    Claim, ClaimRequest, Control, Cursors, Entry, EntryId, EntryKind, Lease, RunKeys, StoreError, Vector,
+    Claim, ClaimRequest, Control, Cursors, Entry, EntryId, EntryKind, Lease, Replaced, RunKeys, StoreError,
+    Vector,
 };
 
 /// An entry of a stream: its name and its fields.
@@ -45,6 +46,21 @@ pub(super) fn optional_bytes(key: &str, value: Value) -> Result<Option<Vec<u8>>,
 
 pub(super) fn text(key: &str, value: Value) -> Result<String, StoreError> {
     String::from_utf8(bytes(key, value)?).map_err(|_| corrupt(key, "bytes that are no text", "text"))
+}
+
+/// The last entry's name in the reply of a script that returns it as text.
+pub(super) fn last_id(key: &str, value: Value) -> Result<EntryId, StoreError> {
+    entry_id(key, &text(key, value)?)
+}
+
+/// What became of a value that was to be replaced.
+pub(super) fn replaced(key: &str, value: &Value) -> Result<Replaced, StoreError> {
+    match integer(key, value)? {
+        0 => Ok(Replaced::Written),
+        1 => Ok(Replaced::Stale),
+        2 => Ok(Replaced::Forgot),
+        other => Err(corrupt(key, other.to_string(), "0, 1 or 2")),
+    }
 }
 
 pub(super) fn integer(key: &str, value: &Value) -> Result<u64, StoreError> {

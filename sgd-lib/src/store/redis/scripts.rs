@@ -3,6 +3,8 @@
 
 use redis::{Cmd, ToRedisArgs, cmd};
 
+use crate::store::EntryId;
+
 /// A script's text.
 pub(super) struct Script(&'static str);
 
@@ -62,6 +64,31 @@ for i, key in ipairs(KEYS) do
 end
 return 0",
 );
+
+/// Replaces one value; 1 where another than the known one stands there, 2 where the stream lacks an entry.
+const REPLACE_AFTER: Script = Script(
+    "if redis.call('HGET', KEYS[1], 'writer') == ARGV[1] then return 0 end
+if #redis.call('XRANGE', KEYS[2], ARGV[2], ARGV[2]) == 0 then return 2 end
+if (redis.call('HGET', KEYS[1], 'value') or '') ~= ARGV[3] then return 1 end
+local version = tonumber(redis.call('HGET', KEYS[1], 'version') or 0) + 1
+redis.call('HSET', KEYS[1], 'version', version, 'value', ARGV[4], 'writer', ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
+return 0",
+);
+
+/// Replaces the first of two values by the second where the stream has the entry.
+pub(super) fn replace_after(
+    key: &str,
+    [known, value]: [&[u8]; 2],
+    stream: &str,
+    entry: EntryId,
+    ttl_ms: u64,
+) -> Call<'static> {
+    // The writer's mark tells a repeated call that its first try did arrive.
+    let writer: [u8; 16] = rand::random();
+    let call = REPLACE_AFTER.key(key).key(stream).arg(&writer).arg(entry.to_string());
+    call.arg(known).arg(value).arg(ttl_ms)
+}
 
 /// Takes a lease and fences the stream in one step: a claimant that stalled between the two would
 /// shut out its own successor. A token made of time stays unique even when a restart forgot the
