@@ -4,10 +4,10 @@
 use std::io::{Cursor, Read, copy, sink};
 use std::path::Path;
 
-#[expect(dead_code, reason = "only what reads bytes is used here")]
+#[allow(dead_code, reason = "only what reads bytes is used here; tests are the command line's")]
 #[path = "../../cli/src/download/archive.rs"]
 mod archive;
-#[expect(dead_code, reason = "only what reads bytes is used here")]
+#[allow(dead_code, reason = "only what reads bytes is used here; tests are the command line's")]
 #[path = "../../cli/src/images.rs"]
 mod images;
 

@@ -1,5 +1,7 @@
 //! A short run of every target on stable Rust: its seeds, and mutations of them.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests may stop at the first surprise")]
+
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};

@@ -152,9 +152,6 @@ impl DataRef {
     }
 }
 
-/// Workers, and samples per minibatch, that a run may have: memory is taken for each.
-const MOST: u32 = 1 << 16;
-
 /// Everything that setup decided about a run. Immutable.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunConfig {

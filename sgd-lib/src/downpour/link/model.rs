@@ -89,8 +89,6 @@ enum Broken {
     NewNameForRetry,
     /// Nobody looks whether an entry follows the one before.
     NoGaps,
-    /// Which streams there are is asked before they are read.
-    StreamsBeforeEntries,
     /// Trimming does not wait for readers.
     ReadersUnheeded,
     /// After a restart nobody asks whether the store has all that it had.

@@ -153,10 +153,15 @@ enum Part {
 }
 
 impl Stepped {
-    fn parts(&self, run: &UnderWay, is_new: bool, wanted: &Exchange<'_>) -> Vec<Part> {
+    fn parts(run: &UnderWay, is_new: bool, wanted: &Exchange<'_>) -> Vec<Part> {
         let fetch = wanted.cursors.is_some();
+<<<<<<< .merge_file_nDzsSF
         let mut parts = vec![
             (Part::Compare, (is_new || run.exchanged.reconnected.is_some()) && wanted.known.is_some()),
+=======
+        let parts = [
+            (Part::Compare, (is_new || run.exchanged.reconnected) && wanted.known.is_some()),
+>>>>>>> .merge_file_BGfGib
             (Part::Push, wanted.push.is_some()),
             (Part::Renew, wanted.lease.is_some() && !wanted.lease_is_fresh),
             (Part::Register, wanted.reader.is_some()),
@@ -164,9 +169,6 @@ impl Stepped {
             (Part::Streams, fetch),
             (Part::Ask, run.refused),
         ];
-        if self.broken == Broken::StreamsBeforeEntries {
-            parts.swap(4, 5);
-        }
         parts.into_iter().filter(|(_, wanted)| *wanted).map(|(part, _)| part).collect()
     }
 
@@ -256,10 +258,10 @@ impl Store for Stepped {
             if under_way.steps == 0 {
                 under_way.exchanged.lease_held = true;
             }
-            let part = self.parts(under_way, *is_new, wanted)[under_way.steps];
+            let part = Self::parts(under_way, *is_new, wanted)[under_way.steps];
             self.take_part(run, part, under_way, wanted)?;
             *is_new &= part != Part::Compare;
-            let all = self.parts(under_way, *is_new, wanted).len();
+            let all = Self::parts(under_way, *is_new, wanted).len();
             let done = under_way.steps + 1 == all;
             Ok(done.then(|| Answer::Exchanged(std::mem::take(&mut under_way.exchanged))))
         })?;
