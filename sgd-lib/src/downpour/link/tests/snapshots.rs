@@ -73,11 +73,28 @@ fn what_a_worker_pushed_before_it_was_replaced_is_read_again() {
 fn one_makes_a_snapshot_at_a_time() {
     let (store, run) = store();
     let mut zero = start(&store, &run, 0);
-    assert!(store.lock(&run, log::SNAPSHOT, "somebody", Duration::from_millis(50)).unwrap());
+    zero.lease.ttl = Duration::from_millis(80);
+    assert!(store.lock(&run, log::SNAPSHOT, "somebody", Duration::from_secs(600)).unwrap());
     let reply = exchange(&mut zero, 1.0, 1);
-    assert!(reply.complete && reply.rebuilt.is_none());
-    thread::sleep(Duration::from_millis(60));
+    assert!(reply.complete && reply.rebuilt.is_none(), "waits while the lease can't expire");
+    store.unlock(&run, log::SNAPSHOT, "somebody").unwrap();
+    zero.lease.ttl = MAKING;
+    assert!(store.lock(&run, log::SNAPSHOT, "somebody", Duration::from_millis(50)).unwrap());
     assert_eq!(fetch(&mut zero), all(1.0), "a lock that is not given back expires");
+}
+
+#[test]
+fn the_snapshot_that_somebody_makes_is_waited_for() {
+    let (store, run) = store();
+    let (mut zero, mut one) = (start(&store, &run, 0), start(&store, &run, 1));
+    push(&mut one);
+    assert!(store.lock(&run, log::SNAPSHOT, &one.lease.holder, MAKING).unwrap());
+    let waits = thread::spawn(move || exchange(&mut zero, 2.0, 1).rebuilt);
+    // Before it looks, or while it waits.
+    let folded = Folded::load(&*store, &run, ROWS).unwrap();
+    log::write_snapshot(&*store, &run, &one.lease.holder, &folded.vector, &folded.parameters, folded.since)
+        .unwrap();
+    assert_eq!(waits.join().unwrap(), all(3.0));
 }
 
 /// Before and after each call to the store.
