@@ -49,14 +49,6 @@ impl Replica {
         kill_process(process.context("a process without an id")?, Signal::KILL).context("killing a replica")
     }
 
-    /// Ends it as a crash would.
-    pub(crate) fn kill(&self) {
-        if let Some(process) = Pid::from_raw(self.process.cast_signed()) {
-            // Where it can't be killed it has ended already.
-            let _ = kill_process(process, Signal::KILL);
-        }
-    }
-
     /// Page faults so far for which nothing was read; 0 once it has ended.
     pub(crate) fn minor_faults(&self) -> u64 {
         let line = fs::read_to_string(format!("/proc/{}/stat", self.process)).unwrap_or_default();

@@ -181,7 +181,7 @@ fn killing<T>(
                     }
                     thread::sleep(Duration::from_millis(1));
                 }
-                platform.replicas(function)?.first().context("no replica is left to kill")?.kill();
+                platform.replicas(function)?.first().context("no replica is left to kill")?.kill()?;
             }
             Ok(())
         });

@@ -14,7 +14,7 @@ use super::Broken;
 use crate::state::Versioned;
 use crate::store::{
     Claim, ClaimRequest, Control, Cursors, EntryId, Exchange, Exchanged, Lease, MemoryStore, PushOutcome,
-    RunKeys, Snapshot, Store, StoreError, Vector, Write,
+    Replaced, RunKeys, Snapshot, Store, StoreError, Vector, Write,
 };
 
 /// What a process was told by one call.
@@ -155,13 +155,8 @@ enum Part {
 impl Stepped {
     fn parts(run: &UnderWay, is_new: bool, wanted: &Exchange<'_>) -> Vec<Part> {
         let fetch = wanted.cursors.is_some();
-<<<<<<< .merge_file_nDzsSF
-        let mut parts = vec![
-            (Part::Compare, (is_new || run.exchanged.reconnected.is_some()) && wanted.known.is_some()),
-=======
         let parts = [
-            (Part::Compare, (is_new || run.exchanged.reconnected) && wanted.known.is_some()),
->>>>>>> .merge_file_BGfGib
+            (Part::Compare, (is_new || run.exchanged.reconnected.is_some()) && wanted.known.is_some()),
             (Part::Push, wanted.push.is_some()),
             (Part::Renew, wanted.lease.is_some() && !wanted.lease_is_fresh),
             (Part::Register, wanted.reader.is_some()),
@@ -322,6 +317,17 @@ impl Store for Stepped {
     }
 
     fn write(&self, _: &[Write], _: Option<Duration>) -> Result<Option<usize>, StoreError> {
+        unreachable!("the link does not ask for it")
+    }
+
+    fn replace_after(
+        &self,
+        _: &RunKeys,
+        _: &str,
+        _: [&[u8]; 2],
+        _: (u32, EntryId),
+        _: Duration,
+    ) -> Result<Replaced, StoreError> {
         unreachable!("the link does not ask for it")
     }
 
