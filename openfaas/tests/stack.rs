@@ -122,7 +122,11 @@ fn size_is_bounded_before_and_after_substitution() {
     let message = parse(&"#".repeat(MAX_FILE + 1)).unwrap_err().to_string();
     assert_eq!(message, "the text has 1048577 bytes, wanted at most 1048576");
     let grown = Stack::parse(&"${A}".repeat(1000), |_| Some("#".repeat(2000)));
-    assert_eq!(grown.unwrap_err().to_string(), "the text has 2000000 bytes, wanted at most 1048576");
+    let message = grown.unwrap_err().to_string();
+    assert!(
+        message.starts_with("line 1: ") && message.ends_with("at most 1048576 bytes in all"),
+        "{message}"
+    );
     assert!(parse(&"[".repeat(MAX_FILE)).is_err());
     let bomb: String = (1..40).map(|i| format!("a{i}: &a{i} [*a{0}, *a{0}]\n", i - 1)).collect();
     assert!(parse(&format!("a0: &a0 [x]\n{bomb}")).is_err());

@@ -142,9 +142,10 @@ impl Place {
         processes::of(self.dir.path())
     }
 
-    /// Waits until nothing runs in it any more; returns what still does after ten seconds.
+    /// Waits until nothing runs in it any more; returns what still does after longer than functions look for a Redis
+    /// that is gone.
     pub fn await_silence(&self) -> Vec<Process> {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let left = self.processes();
             if left.is_empty() || Instant::now() > deadline {

@@ -2,6 +2,7 @@
 //! until as many workers as it has replicas have trained, or no more than those are left.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read as _, Seek as _};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::thread;
@@ -94,8 +95,9 @@ impl Training {
         // Far more epochs than there is time for.
         let flags = ["--workers", "auto", "--epochs", "100000", "--learning-rate", "0.01"];
         let mut command = platform.training(flags);
-        let train = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let mut train = train.context("starting to train")?;
+        let mut said = tempfile::tempfile().context("a file for what is said")?;
+        let stderr = said.try_clone().context("a file for what is said")?;
+        let mut train = command.stdout(Stdio::null()).stderr(stderr).spawn().context("starting to train")?;
         let store = Arc::new(RedisStore::open(platform.store_url())?);
         let begun = Instant::now();
         let name = loop {
@@ -103,7 +105,11 @@ impl Training {
                 break name;
             }
             let ended = train.try_wait().context("looking after the training")?;
-            ensure!(ended.is_none() && begun.elapsed() < PATIENCE, "no run begins");
+            if ended.is_some() || begun.elapsed() > PATIENCE {
+                let mut why = String::new();
+                said.rewind().and_then(|()| said.read_to_string(&mut why)).context("what was said")?;
+                bail!("no run begins; the training ended: {ended:?}; it said: {why}");
+            }
             thread::sleep(LOOK);
         };
         let run = Run::open(store, &name)?;

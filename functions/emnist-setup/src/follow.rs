@@ -1,26 +1,36 @@
 //! The first workers of a run that follows the ready replicas; those ask for all others.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kit::worker::TRAIN_FUNCTION;
 use kit::{Host, Order, Refusal, host};
 use platform::invoker::Invoker;
 use platform::replicas::ReplicasError;
 use sgd_lib::downpour::{MOST_WORKERS, Run};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use watchdog::StatusCode;
 
 use crate::fan_out::{PATIENCE, Placed, nobody, round};
 
-/// How many replicas are ready; where there are none, a call brings one.
+/// Between two questions to a gateway that did not answer.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How many replicas are ready; where there are none, a call brings one. A gateway that does not answer is asked
+/// again for as long as a worker without a place would be.
 pub(crate) async fn ready(host: &Host) -> Result<u32, Refusal> {
-    let count = async { host.replicas()?.ready(TRAIN_FUNCTION).await };
-    match count.await {
-        Ok(ready) => Ok(ready.clamp(1, MOST_WORKERS)),
-        Err(error @ (ReplicasError::NoGateway(_) | ReplicasError::Secret(_) | ReplicasError::Password)) => {
-            Err(Refusal::bad_request(error))
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match async { host.replicas()?.ready(TRAIN_FUNCTION).await }.await {
+            Ok(ready) => return Ok(ready.clamp(1, MOST_WORKERS)),
+            Err(
+                error @ (ReplicasError::NoGateway(_) | ReplicasError::Secret(_) | ReplicasError::Password),
+            ) => {
+                return Err(Refusal::bad_request(error));
+            }
+            Err(ReplicasError::Gateway(_)) if Instant::now() + PAUSE < deadline => sleep(PAUSE).await,
+            Err(error) => return Err(Refusal::new(StatusCode::BAD_GATEWAY, error)),
         }
-        Err(error) => Err(Refusal::new(StatusCode::BAD_GATEWAY, error)),
     }
 }
 

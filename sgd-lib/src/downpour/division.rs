@@ -18,10 +18,13 @@ impl Run {
     /// How its minibatches are divided, as it stands in the store.
     ///
     /// # Errors
-    /// The store fails, or holds something that does not decode.
+    /// The store fails, or holds something that does not decode, or the run's workers come and go.
     pub fn division(&self) -> Result<Division, LogError> {
         let store = &**self.store();
         let config = self.config();
+        if config.is_elastic() {
+            return Err(LogError::Undivided { run: self.name().to_owned() });
+        }
         let workers = store.control(self.keys())?.workers.unwrap_or(config.workers);
         let images = usize::try_from(config.data.train_images).unwrap_or(usize::MAX);
         Ok(Division {

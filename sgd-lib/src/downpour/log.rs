@@ -47,6 +47,12 @@ pub enum LogError {
         /// What is missing.
         what: &'static str,
     },
+    /// Nobody knows before who does which minibatch.
+    #[error("run {run}: its workers come and go, so its minibatches are not divided among them beforehand")]
+    Undivided {
+        /// The run.
+        run: String,
+    },
     /// The log was trimmed faster than it could be read.
     #[error("run {run}: the log was trimmed {tries} times while it was read")]
     Trimmed {

@@ -46,10 +46,10 @@ fn every_container_is_restricted() {
 fn an_image_is_a_program_without_a_shell_or_root() {
     let dockerfile = include_str!("../../../template/rust-sgd/Dockerfile");
     let (_, image) = dockerfile.rsplit_once("\nFROM ").unwrap();
-    let mut lines = image.lines().filter(|line| !line.is_empty());
+    let mut lines = image.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     assert_eq!(lines.next(), Some("scratch"));
     let instructions: Vec<&str> = lines.filter_map(|line| line.split(' ').next()).collect();
-    assert_eq!(instructions, ["COPY", "USER", "EXPOSE", "ENTRYPOINT"]);
+    assert_eq!(instructions, ["COPY", "USER", "ENV", "EXPOSE", "ENTRYPOINT"]);
     assert!(image.contains("\nUSER 12000:12000\n") && image.contains("\nENTRYPOINT [\"/function\"]"));
     let stack = include_str!("../../../stack.yml");
     let functions = openfaas::stack::Stack::parse(stack, |_| None).unwrap().deployments();
