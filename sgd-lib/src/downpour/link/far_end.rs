@@ -38,8 +38,11 @@ pub(in crate::downpour) struct FarEnd {
     pub(super) folded: Vector,
     /// Up to where the streams were read.
     read: Vector,
-    /// All of that was read or written since then.
+    /// The store was asked since then whether it has lost any of that, or it was read since then.
     pub(super) since: Instant,
+    /// All that is in the base was read or written since then. An answer that nothing is lost does not count here:
+    /// behind a stream's end there may be a successor's entries instead of lost ones.
+    pub(super) base_since: Instant,
     /// What lies in between, of each stream: it belongs to a round that not everybody has finished.
     held: BTreeMap<u32, VecDeque<Entry>>,
     pub(super) snapshot_version: u64,
@@ -78,6 +81,7 @@ impl FarEnd {
             folded: base.vector.clone(),
             read: base.vector.clone(),
             since: base.since,
+            base_since: base.since,
             held: BTreeMap::new(),
             snapshot_version: base.snapshot_version,
             log_bytes: base.log_bytes,

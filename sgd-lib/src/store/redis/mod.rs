@@ -20,6 +20,7 @@ use redis::{Cmd, Value, cmd};
 use self::connection::{LONGEST_WAIT, Pool};
 use self::parse::{bytes, integer, last_id, optional_bytes, text, unexpected};
 use self::tls::Tls;
+use self::wire::Wire;
 use super::{
     Claim, ClaimRequest, Control, Cursors, EntryId, Exchange, Exchanged, FIRST_NODE, Lease, RUN_TTL,
     Replaced, RunKeys, Snapshot, Store, StoreError, Vector, Versioned, Write, keys, snapshot::trim_to,
@@ -329,6 +330,7 @@ impl Store for RedisStore {
         if integer(&key, &reply)? == 0 {
             return Ok(false);
         }
+        let written = Instant::now();
         // Read after the snapshot was written: who registers later loads that one.
         let readers = self.readers(run)?;
         let mut trim = redis::pipe();
@@ -336,7 +338,9 @@ impl Store for RedisStore {
             trim.cmd("XTRIM").arg(run.log(stream)).arg("MINID").arg(id.to_string()).ignore();
         }
         if !snapshot.vector.is_empty() {
-            self.pool.run("XTRIM", |connection| trim.exec(connection))?;
+            // A store that was restarted meanwhile may have lost the snapshot, and what it covers must stay.
+            let trim = |wire: &mut Wire| if wire.made > written { Ok(()) } else { trim.exec(wire) };
+            self.pool.run("XTRIM", trim)?;
         }
         Ok(true)
     }

@@ -35,6 +35,7 @@ impl FarEnd {
         }
         self.read.clone_from(&base.vector);
         self.folded = base.vector;
+        self.base_since = base.since;
         self.snapshot_version = base.snapshot_version;
         self.log_bytes = base.log_bytes;
         reply.rebuilt = Some(base.parameters);
@@ -45,7 +46,7 @@ impl FarEnd {
     pub(in crate::downpour::link) fn write_snapshot(&mut self, parameters: &[f32]) -> Result<(), LogError> {
         let holder = &self.lease.holder;
         let written =
-            log::write_snapshot(&*self.store, &self.run, holder, &self.folded, parameters, self.since)?;
+            log::write_snapshot(&*self.store, &self.run, holder, &self.folded, parameters, self.base_since)?;
         // Where somebody else is at it a later one will do; but who fetches snapshots has to see that what it
         // pushed gets into one.
         if written.is_some() || self.recent.is_none() {

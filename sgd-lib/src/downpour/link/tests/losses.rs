@@ -42,17 +42,18 @@ fn a_reader_that_finds_a_successors_pushes_instead_of_lost_ones_has_what_the_sto
     // Its lease is taken from it, as it would be if it had died.
     let mut successor = successor(&store, &run, 1);
     push(&mut successor);
-    // What was lost does not come back by a snapshot, either.
+    // What was lost does not come back by a snapshot, either, even where the stream's end lies behind it.
+    push(&mut reader);
     reader.write_snapshot(&[5.0; 4]).unwrap();
     assert_eq!(store.snapshot_vector(&run).unwrap().unwrap().0, 1);
     let found = reader.answer(Request { fetch: true, sum: vec![0.0; 4], ..Request::default() }).unwrap();
-    assert_eq!(found.rebuilt, Some(vec![4.0; 4]));
+    assert_eq!(found.rebuilt, Some(vec![5.0; 4]));
     let late = Some((EntryKind::Push, Progress::default()));
     let late = writer.answer(Request { push: late, payload: payload(1.0), ..Request::default() }).unwrap();
     assert_eq!(late.push, Some(PushOutcome::Fenced));
     push(&mut successor);
     assert_eq!(fetched(&mut reader).unwrap().pushes, 0, "read with the first of two requests");
-    assert_eq!(Folded::load(&*store, &run, ROWS).unwrap().parameters, [5.0; 4]);
+    assert_eq!(Folded::load(&*store, &run, ROWS).unwrap().parameters, [6.0; 4]);
 }
 
 /// A fetch of several round trips may meet the restart between two of them: then nobody has asked yet what was lost.
