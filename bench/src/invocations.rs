@@ -16,7 +16,7 @@ use sgd_lib::store::RedisStore;
 
 use crate::context::{self, Context};
 use crate::crew::{self, Undisturbed};
-use crate::memory::{Of, allocations, own_bytes, page_faults};
+use crate::memory::{Of, allocations, mebibytes, page_faults};
 use crate::sampling::Samples;
 
 /// Measures invocations with the allocator of this program.
@@ -71,7 +71,7 @@ fn measure(args: &Args) -> Result<()> {
     let long = median((0..args.invocations).map(|_| invoke(3)))?;
     let more = 2.0 * (data.train().len() as f64 / f64::from(RunConfig::for_data(&data)?.batch_size)).ceil();
     let minibatch = short.zip(long, |short, long| (long - short) / more);
-    let own_mib = own_bytes()? as f64 / f64::from(1 << 20);
+    let own_mib = mebibytes("self", "RssAnon")?;
     println!("{}", serde_json::to_string(&Measured { first, later: short, minibatch, own_mib })?);
     Ok(())
 }

@@ -70,16 +70,17 @@ pub(crate) fn page_faults(of: Of) -> Result<u64> {
     faults.with_context(|| format!("{path} is {text:?}"))
 }
 
-/// Bytes of memory that are this process's own: no file's, no program's.
+/// A size that the kernel tells of a process (its number, or `self`), in MiB: `RssAnon`, memory that is its own, no
+/// file's and no program's; `VmHWM`, the most that it has had so far.
 ///
 /// # Errors
 /// `/proc` does not say.
-pub(crate) fn own_bytes() -> Result<u64> {
-    const PATH: &str = "/proc/self/status";
-    let text = fs::read_to_string(PATH).with_context(|| format!("reading {PATH}"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    Ok(kib.with_context(|| format!("{PATH} names no RssAnon"))? * 1024)
+pub(crate) fn mebibytes(process: &str, size: &str) -> Result<f64> {
+    let path = format!("/proc/{process}/status");
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(size)?.strip_prefix(':'));
+    let kibibytes = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+    Ok(kibibytes.with_context(|| format!("{path} names no {size}"))? / 1024.0)
 }
 
 #[cfg(test)]
@@ -98,7 +99,7 @@ mod tests {
             let pages = std::hint::black_box(vec![1u8; 64 << 20]);
             assert!(allocations() > allocations_before);
             assert!(page_faults(of).unwrap() > faults_before, "{}", pages.len());
-            assert!(own_bytes().unwrap() >= 64 << 20);
+            assert!(mebibytes("self", "RssAnon").unwrap() >= 64.0);
         }
     }
 }

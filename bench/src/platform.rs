@@ -7,10 +7,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::context::Context;
+use crate::http;
+use crate::memory::mebibytes;
 use crate::replicas::Replica;
 
 /// Starting must not take longer.
@@ -77,11 +79,16 @@ impl Platform {
     /// # Errors
     /// `/proc` does not say.
     pub(crate) fn peak_memory_mib(&self) -> Result<f64> {
-        let path = format!("/proc/{}/status", self.up.id());
-        let text = std::fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
-        Ok(kilobytes.with_context(|| format!("no VmHWM in {path}"))? / 1024.0)
+        mebibytes(&self.up.id().to_string(), "VmHWM")
+    }
+
+    /// Asks for so many replicas of a function.
+    ///
+    /// # Errors
+    /// The gateway refuses it.
+    pub(crate) fn scale(&self, function: &str, replicas: usize) -> Result<()> {
+        let body = json!({"serviceName": function, "replicas": replicas}).to_string();
+        http::post(self.gateway(), &format!("/system/scale-function/{function}"), &body).map(drop)
     }
 
     /// The address of its Redis.

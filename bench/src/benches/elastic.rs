@@ -15,7 +15,6 @@ use sgd_lib::downpour::{Event, Run};
 use sgd_lib::store::{RedisStore, Store as _};
 
 use crate::context::Context;
-use crate::http;
 use crate::platform::Platform;
 use crate::report::Report;
 use crate::sampling::Samples;
@@ -144,8 +143,7 @@ impl Training {
     fn scale(&mut self, platform: &Platform, replicas: u32) -> Result<f64> {
         self.read()?;
         let (begun, mut trained) = (Instant::now(), BTreeSet::new());
-        let body = json!({"serviceName": "emnist-train", "replicas": replicas}).to_string();
-        http::post(platform.gateway(), "/system/scale-function/emnist-train", &body)?;
+        platform.scale("emnist-train", replicas as usize)?;
         while begun.elapsed() < PATIENCE {
             trained.extend(self.read()?);
             let workers = self.run.status()?.changes.last().map_or(0, |change| change.workers);

@@ -13,7 +13,6 @@ use local_redis::Transport;
 use serde_json::{Value, json};
 
 use crate::context::Context;
-use crate::http;
 use crate::platform::Platform;
 use crate::redis::Server;
 use crate::report::Report;
@@ -33,8 +32,7 @@ type Fault = fn(&Platform, &RefCell<Server>, &str) -> Result<()>;
 pub(crate) fn run(context: &Context) -> Result<Report> {
     let server = RefCell::new(Server::start(Transport::Tcp, true)?);
     let platform = Platform::start(context, &["--redis", server.borrow().url()])?;
-    let scale = r#"{"serviceName": "emnist-train", "replicas": 3}"#;
-    http::post(platform.gateway(), "/system/scale-function/emnist-train", scale)?;
+    platform.scale("emnist-train", 3)?;
     let (epochs, rounds) = (context.effort(60, 4), context.effort(5, 1));
     let accuracies: [RefCell<Vec<f64>>; 3] = Default::default();
     let contestants: [Fault; 3] = [|_, _, _| Ok(()), kill_worker, kill_redis];

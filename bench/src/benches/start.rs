@@ -149,9 +149,8 @@ impl<'a> Starter<'a> {
 
     /// Waits until a function has exactly so many replicas, all ready, and no process is left of any other.
     fn scale(&self, function: &str, replicas: usize) -> Result<()> {
+        self.platform.scale(function, replicas)?;
         let gateway = self.platform.gateway();
-        let body = json!({"serviceName": function, "replicas": replicas}).to_string();
-        http::post(gateway, &format!("/system/scale-function/{function}"), &body)?;
         wait(&format!("{function} has {replicas} replicas"), || {
             let found = http::get(gateway, &format!("/system/function/{function}"))?;
             let found: Value = serde_json::from_str(&found).context("what the gateway says of a function")?;

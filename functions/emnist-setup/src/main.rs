@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use kit::{Host, Refusal, answer, host};
+use platform::invoker::Invoker;
 use platform::settings::{FanOut, Settings, TrainType, Workers};
 use platform::{data, training};
 use serde::Deserialize;
@@ -53,11 +54,14 @@ async fn setup(host: Arc<Host>, call: Call) -> Result<Reply, Refusal> {
     }
     let run = Run::new(host.store.clone(), keys, config);
     let queued = queue.is_some();
-    let placed = match (queue, ready) {
-        (Some(queue), Some(ready)) => follow::invite(&run, Arc::new(queue), ready).await?,
-        (None, Some(ready)) => follow::invite(&run, host.invoker.clone(), ready).await?,
-        (Some(queue), None) => fan_out::queue(&run, Arc::new(queue)).await?,
-        (None, None) => fan_out::fan_out(&host, &run).await?,
+    let invoker: Arc<dyn Invoker> = match queue {
+        Some(queue) => Arc::new(queue),
+        None => host.invoker.clone(),
+    };
+    let placed = match ready {
+        Some(ready) => follow::invite(&run, invoker, ready).await?,
+        None if queued => fan_out::queue(&run, invoker).await?,
+        None => fan_out::fan_out(&host, &run).await?,
     };
     answer(&run, &placed, queued)
 }

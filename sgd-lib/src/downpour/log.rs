@@ -246,6 +246,16 @@ impl Folded {
         Ok(Ok(ended))
     }
 
+    /// Writes this as the next snapshot: see [`write_snapshot`].
+    pub(super) fn write(
+        &self,
+        store: &dyn Store,
+        run: &RunKeys,
+        holder: &str,
+    ) -> Result<Option<u64>, LogError> {
+        write_snapshot(store, run, holder, &self.vector, &self.parameters, self.since)
+    }
+
     /// This as the snapshot after the one of version `version`.
     pub fn to_snapshot(&self, version: u64) -> Snapshot {
         Snapshot {

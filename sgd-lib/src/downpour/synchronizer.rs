@@ -312,8 +312,7 @@ impl Snapshots {
         close_empty_nodes(run, down.route().lease.ttl)?;
         let holder = &down.route().lease.holder;
         let folded = Folded::load(&**run.store(), run.keys(), &rows)?;
-        let (vector, since) = (&folded.vector, folded.since);
-        log::write_snapshot(&**run.store(), run.keys(), holder, vector, &folded.parameters, since)?;
+        folded.write(&**run.store(), run.keys(), holder)?;
         Ok(())
     }
 }

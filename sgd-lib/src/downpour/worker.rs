@@ -371,6 +371,8 @@ fn load(run: &Run, stream: &Lease, schedule: &dyn Schedule) -> Result<Folded, Lo
     let until = if schedule.is_synchronous() { Until::Stand(stream.worker, &awaited) } else { Until::End };
     let (log, keys) = run.log();
     let folded = Folded::load_until(&**log, keys, &run.config().architecture.rows(), until)?;
+    // A store that was restarted since the claim may have lost it, and by now be asked over connections that are older
+    // than what was read here: nobody would compare.
     if folded.vector.get(&stream.worker).is_none_or(|last| last.id.token < stream.token) {
         return Err(LogError::Forgot { run: keys.run().to_owned(), what: "the fence" });
     }

@@ -22,14 +22,12 @@ impl RunConfig {
     /// # Errors
     /// The first field that is out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let positive = |field, value: u32| {
-            let error = || ConfigError { field, found: value.to_string(), wanted: "1 or more" };
-            if value >= 1 { Ok(()) } else { Err(error()) }
+        let within = |field, value: u32, most: u32, wanted| {
+            let error = || ConfigError { field, found: value.to_string(), wanted };
+            if (1..=most).contains(&value) { Ok(()) } else { Err(error()) }
         };
-        let bounded = |field, value: u32| {
-            let error = || ConfigError { field, found: value.to_string(), wanted: "1 to 65536" };
-            if (1..=MOST).contains(&value) { Ok(()) } else { Err(error()) }
-        };
+        let positive = |field, value| within(field, value, u32::MAX, "1 or more");
+        let bounded = |field, value| within(field, value, MOST, "1 to 65536");
         if self.is_elastic() {
             self.validate_elastic()?;
         } else {

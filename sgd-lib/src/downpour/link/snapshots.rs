@@ -153,8 +153,7 @@ impl FarEnd {
         let mut base = Folded::load(store, run, &self.rows)?;
         reply.bytes += base.log_bytes;
         // This gives the lock back.
-        let (vector, since) = (&base.vector, base.since);
-        if let Some(version) = log::write_snapshot(store, run, holder, vector, &base.parameters, since)? {
+        if let Some(version) = base.write(store, run, holder)? {
             base.snapshot_version = version;
             base.log_bytes = 0;
         }

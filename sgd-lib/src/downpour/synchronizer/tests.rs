@@ -14,7 +14,6 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use super::*;
 use crate::codec::{self, Codec, Encoder};
 use crate::downpour::fuse::{Fuse, Fused};
-use crate::downpour::log::write_snapshot;
 use crate::downpour::{Algorithm, Combine, DataRef, Database, RunConfig, Settled};
 use crate::network::Architecture;
 use crate::store::{
@@ -199,7 +198,7 @@ impl Process<'_> {
         let rows = run.config().architecture.rows();
         for (store, keys) in [run.log(), (run.store(), run.keys())] {
             let folded = Folded::load(&**store, keys, &rows)?;
-            write_snapshot(&**store, keys, "test", &folded.vector, &folded.parameters, folded.since)?;
+            folded.write(&**store, keys, "test")?;
         }
         Ok(())
     }

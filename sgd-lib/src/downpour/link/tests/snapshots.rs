@@ -92,8 +92,7 @@ fn the_snapshot_that_somebody_makes_is_waited_for() {
     let waits = thread::spawn(move || exchange(&mut zero, 2.0, 1).rebuilt);
     // Before it looks, or while it waits.
     let folded = Folded::load(&*store, &run, ROWS).unwrap();
-    log::write_snapshot(&*store, &run, &one.lease.holder, &folded.vector, &folded.parameters, folded.since)
-        .unwrap();
+    folded.write(&*store, &run, &one.lease.holder).unwrap();
     assert_eq!(waits.join().unwrap(), all(3.0));
 }
 
